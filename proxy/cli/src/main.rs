@@ -1,0 +1,3 @@
+//! The `banyan` command.
+
+fn main() {}

@@ -1,0 +1,256 @@
+//! The JSON of the admin API under `/api/v1`: one type per answer, shared by server and commands.
+//!
+//! Every top-level answer carries `version: 1`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Value of `version` in every answer.
+pub const API_VERSION: u32 = 1;
+
+/// `GET /api/v1/config`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Format of this answer.
+    pub version: u32,
+    /// Number of the configuration in force, from 1, per process.
+    pub generation: u64,
+    /// Hash of the resolved table in force.
+    pub hash: String,
+    /// When it took effect, RFC 3339.
+    pub since: String,
+    /// Main file, if there is one.
+    pub file: Option<String>,
+    /// The last attempt to load.
+    pub last_reload: Reload,
+    /// An in-memory floor of 0 is in force because the file could not be written.
+    pub floor: bool,
+}
+
+/// One attempt to load; also the answer of `POST /api/v1/reload`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reload {
+    /// When, RFC 3339.
+    pub at: String,
+    /// What came of it.
+    pub result: ReloadResult,
+    /// Generation in force afterwards.
+    pub generation: u64,
+    /// Hash in force afterwards.
+    pub hash: String,
+    /// Hash of the text that was tried (of the bytes, not the table).
+    pub text_hash: String,
+    /// The whole report as text; empty when there is nothing to say.
+    pub report: String,
+    /// The same, one by one.
+    pub problems: Vec<Problem>,
+}
+
+/// What came of an attempt to load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReloadResult {
+    /// A new table is in force.
+    Applied,
+    /// The text means the table already in force.
+    Unchanged,
+    /// Refused whole; the old table stays.
+    Refused,
+}
+
+/// One problem of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Stable word.
+    pub code: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// One sentence.
+    pub message: String,
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// How to put it right.
+    pub hint: Option<String>,
+}
+
+/// `GET /api/v1/routes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Routes {
+    /// Format of this answer.
+    pub version: u32,
+    /// Generation in force.
+    pub generation: u64,
+    /// In file order, then `default`.
+    pub routes: Vec<Route>,
+    /// Every target of every upstream.
+    pub targets: Vec<Target>,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// `legacy`, `shadow`, `canary`, `extracted`, `retired`.
+    pub stage: String,
+    /// Configured percent as written, for example `12.5`; none without a candidate.
+    pub percent: Option<String>,
+    /// Its cohort.
+    pub cohort: Option<String>,
+    /// Name of the candidate's upstream.
+    pub candidate: Option<String>,
+    /// Name of the legacy upstream.
+    pub legacy: String,
+    /// Observed share: candidate decisions by reason `share`, over all by that reason, 0..=1; none without data.
+    pub observed_share: Option<f64>,
+    /// Per arm since the start of this process: `legacy`, `candidate`, `banyan`.
+    pub arms: BTreeMap<String, ArmCounts>,
+    /// File and line, `routes.toml:12`.
+    pub origin: Option<String>,
+    /// Words for people.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// Counts of one arm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmCounts {
+    /// Answers.
+    pub requests: u64,
+    /// Of these, 5xx.
+    pub errors: u64,
+    /// Median of the duration in seconds, from the histogram; none without data.
+    pub p50_seconds: Option<f64>,
+    /// 99th percentile.
+    pub p99_seconds: Option<f64>,
+}
+
+/// One server of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Upstream.
+    pub upstream: String,
+    /// `host:port`.
+    pub target: String,
+    /// By the active check; true without one.
+    pub healthy: bool,
+    /// Requests in flight.
+    pub inflight: u64,
+}
+
+/// `POST /api/v1/explain`, question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// `GET`
+    pub method: String,
+    /// `/api/orders/7?x=1`
+    pub target: String,
+    /// Host, if any.
+    #[serde(default)]
+    pub host: String,
+    /// Name and value, in order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// Client address; loopback when absent.
+    #[serde(default)]
+    pub client: Option<std::net::IpAddr>,
+}
+
+/// `POST /api/v1/explain`, answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// Format of this answer.
+    pub version: u32,
+    /// Route, or `default`.
+    pub route: String,
+    /// Where the route was written.
+    pub origin: Option<String>,
+    /// `legacy`, `candidate`, `banyan`.
+    pub arm: String,
+    /// Upstream asked.
+    pub upstream: Option<String>,
+    /// The client's bucket.
+    pub bucket: Option<u32>,
+    /// The route's percent.
+    pub percent: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// One sentence for people.
+    pub sentence: String,
+    /// The path as matching saw it.
+    pub normal_path: Option<String>,
+    /// Which sticky source counted, for example `header:x-user-id`.
+    pub sticky: Option<String>,
+    /// Routes that nearly matched: name and why they lost.
+    pub losers: Vec<(String, String)>,
+}
+
+/// `GET /api/v1/history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Format of this answer.
+    pub version: u32,
+    /// Newest first.
+    pub entries: Vec<HistoryEntry>,
+}
+
+/// One swap of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Generation it made.
+    pub generation: u64,
+    /// Table hash before; none at the first start.
+    pub before: Option<String>,
+    /// Table hash after.
+    pub after: String,
+    /// Hash of the file set as text.
+    pub text_hash: String,
+    /// Who: a user name from an announcement, or `file`.
+    pub who: String,
+    /// Why, when announced.
+    pub why: Option<String>,
+    /// One line per change, for people: `orders-read 25 % -> 50 %`.
+    pub changes: Vec<String>,
+}
+
+/// `POST /api/v1/announce`: who is about to write a file whose text will have this hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announcement {
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: Option<String>,
+    /// Hash of the file set as it will be.
+    pub after_hash: String,
+}
+
+/// `POST /api/v1/rollback`: the in-memory floor, for when the file cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub why: Option<String>,
+    /// Also routes with a separate store whose writer of record is the candidate.
+    pub force: bool,
+}
+
+/// Any refusal of the admin API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Format of this answer.
+    pub version: u32,
+    /// Stable word.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}

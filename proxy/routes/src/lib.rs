@@ -1,0 +1,39 @@
+//! What `routes.toml` means, and which side answers a request.
+//!
+//! This crate is pure: text goes in, a [`RouteTable`] or a [`Report`] comes out, and a table turns the
+//! parts of a request into a [`Decision`]. No sockets, files, clock, randomness, environment or logging.
+//!
+//! Floor plan, in the order a configuration travels:
+//!
+//! - `source`: the texts as the caller read them, and where a place in them is.
+//! - `written`: what was written: the keys of routes.toml with their spans. Private.
+//! - `problem`: what is wrong with it: code, place, found, expected, hint; one [`Report`] of all problems.
+//! - `table`: what it means: routes, upstreams, stores, cohorts; valid by construction, no setters.
+//! - `path`: the one normalisation of a request path. `pattern`: what a route's path can be.
+//! - `index`: the routes of a table arranged so that a match does not slow down with their number.
+//! - `sticky`: which client a request belongs to. `bucket`: the client's fixed place in `0..100_000`.
+//! - `decide`: the decision, and why. `explain`: the same decision with the routes that nearly matched.
+//! - `diff`: what changes between two tables, and which share of clients moves.
+//! - `identity`: the hash of the resolved table. `schema`: the JSON schema of routes.toml.
+
+mod decide;
+mod diff;
+mod explain;
+mod path;
+mod pattern;
+mod problem;
+mod source;
+mod table;
+
+pub use decide::{Arm, Decision, Reason, RequestParts};
+pub use diff::{RouteChange, diff};
+pub use explain::{Explanation, Loser, Miss};
+pub use path::{NormalPath, PathProblem};
+pub use pattern::PathPattern;
+pub use problem::{Problem, Report, Severity};
+pub use source::{FileSet, SourceFile, Variables};
+pub use table::{
+    Check, Cohort, CohortIndex, Condition, Destination, HealthCheck, HostPattern, MethodSet, Origin, Pin,
+    Retire, Rewrite, RewriteHost, Route, RouteIndex, RouteTable, Share, Split, Stage, StickySource, Store,
+    StoreIndex, StoreMode, Subject, Sunset, TableHash, Target, Timeouts, Upstream, UpstreamIndex, Writer,
+};
