@@ -141,6 +141,8 @@ pub struct Route {
     pub host: HostPattern,
     /// Which paths.
     pub path: PathPattern,
+    /// How loosely paths are compared.
+    pub path_options: PathOptions,
     /// Which methods.
     pub methods: MethodSet,
     /// Conditions on headers, cookies and query parameters, all of which must hold.
@@ -178,6 +180,15 @@ impl Route {
             Destination::Split(_) => Stage::Canary,
         }
     }
+}
+
+/// How loosely paths are compared. A `path_regex` is compiled with the same meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PathOptions {
+    /// `path_case = "insensitive"`: ASCII letters match in either case.
+    pub ignore_case: bool,
+    /// `trailing_slash = "ignore"`: `/a` and `/a/` are the same path.
+    pub ignore_trailing_slash: bool,
 }
 
 /// Where a route is on its way.
