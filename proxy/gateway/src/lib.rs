@@ -2,6 +2,7 @@
 //!
 //! Floor plan, in the order a request travels:
 //!
+//! - `gateway`: the handle by which the rest of the program holds all of this.
 //! - `server`: pingora's listeners, threads and shutdown. The only file that names `pingora`.
 //! - `connection`: one accepted stream: hyper's HTTP/1 server, deadlines, lingering close.
 //! - `guard`: what hyper lets through and we refuse before routing: Host, targets, transfer codings.
