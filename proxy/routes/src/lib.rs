@@ -17,9 +17,13 @@
 //! - `diff`: what changes between two tables, and which share of clients moves.
 //! - `identity`: the hash of the resolved table. `schema`: the JSON schema of routes.toml.
 
+// A test that fails may panic where it stands.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 // Until the reader of files calls it.
 #[allow(dead_code)]
 mod assemble;
+mod bucket;
 mod decide;
 mod diff;
 mod explain;
@@ -29,11 +33,12 @@ mod problem;
 mod source;
 mod table;
 
+pub use bucket::{BUCKETS, bucket};
 pub use decide::{Arm, Decision, Reason, RequestParts};
 pub use diff::{RouteChange, diff};
 pub use explain::{Explanation, Loser, Miss};
 pub use path::{NormalPath, PathProblem};
-pub use pattern::PathPattern;
+pub use pattern::{PathPattern, PatternProblem, Segment};
 pub use problem::{Problem, Report, Severity};
 pub use source::{FileSet, SourceFile, Variables};
 pub use table::{
