@@ -26,6 +26,12 @@ pub struct Config {
     pub last_reload: Reload,
     /// An in-memory floor of 0 is in force because the file could not be written.
     pub floor: bool,
+    /// Hash of the text that made the table in force.
+    pub text_hash: String,
+    /// Where history is kept; none keeps it in memory only.
+    pub state_dir: Option<String>,
+    /// Why history is not being written, if so.
+    pub history_problem: Option<String>,
 }
 
 /// One attempt to load; also the answer of `POST /api/v1/reload`.
@@ -46,6 +52,11 @@ pub struct Reload {
     /// The same, one by one.
     pub problems: Vec<Problem>,
 }
+
+/// Body of `POST /api/v1/reload`. It has no fields yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadRequest {}
 
 /// What came of an attempt to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,12 +223,53 @@ pub struct HistoryEntry {
     pub after: String,
     /// Hash of the file set as text.
     pub text_hash: String,
+    /// Hash of the file set in force just before; none at the first start. Both sets can be asked for.
+    #[serde(default)]
+    pub text_hash_before: Option<String>,
+    /// What made the swap.
+    #[serde(default)]
+    pub kind: HistoryKind,
     /// Who: a user name from an announcement, or `file`.
     pub who: String,
     /// Why, when announced.
     pub why: Option<String>,
     /// One line per change, for people: `orders-read 25 % -> 50 %`.
     pub changes: Vec<String>,
+}
+
+/// What made a swap of the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryKind {
+    /// The proxy started with another configuration than the last one in the history.
+    Start,
+    /// The files changed.
+    #[default]
+    Reload,
+    /// The in-memory floor of `POST /api/v1/rollback`; the files did not change.
+    Rollback,
+}
+
+/// `GET /api/v1/history/sets/{hash}`: a file set as it was applied; also its form on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSet {
+    /// Format of this answer.
+    pub version: u32,
+    /// Hash of the set as text.
+    pub text_hash: String,
+    /// The main file.
+    pub main: KeptFile,
+    /// Included files in order of their names.
+    pub included: Vec<KeptFile>,
+}
+
+/// One file of a kept set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Name as seen from the main file's folder.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
 }
 
 /// `POST /api/v1/announce`: who is about to write a file whose text will have this hash.
@@ -241,7 +293,25 @@ pub struct Rollback {
     /// Why.
     pub why: Option<String>,
     /// Also routes with a separate store whose writer of record is the candidate.
+    #[serde(default)]
     pub force: bool,
+}
+
+/// `POST /api/v1/rollback`, answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// Format of this answer.
+    pub version: u32,
+    /// `applied`, or `unchanged` when every share already was 0.
+    pub result: ReloadResult,
+    /// Generation in force afterwards.
+    pub generation: u64,
+    /// Hash in force afterwards.
+    pub hash: String,
+    /// One line per change, for people.
+    pub changes: Vec<String>,
+    /// Routes left alone because their separate store is written by the candidate.
+    pub kept: Vec<String>,
 }
 
 /// Any refusal of the admin API.

@@ -1,0 +1,225 @@
+//! The admin listener: for Prometheus, for load balancers, for the commands. Never for the clients of the
+//! application.
+//!
+//! | method and path | what |
+//! |---|---|
+//! | `GET /metrics` | everything measured, Prometheus text format |
+//! | `GET /healthz` | 200 while the process answers |
+//! | `GET /readyz` | 200 when traffic may come, 503 while starting or draining |
+//! | `GET /api/v1/config` | generation, hash, what came of the last reload with its report |
+//! | `GET /api/v1/routes` | every route: share, observed share, stage, counts by arm; every target |
+//! | `POST /api/v1/explain` | which route and arm a request gets, and why |
+//! | `POST /api/v1/reload` | loads the files now, answers with the report |
+//! | `GET /api/v1/history` | swaps, newest first; `?limit=20` |
+//! | `GET /api/v1/history/sets/{hash}` | the files of a swap |
+//! | `POST /api/v1/announce` | who is about to write the file |
+//! | `POST /api/v1/rollback` | every share to 0 in memory, until the files mean something else |
+//!
+//! Who may ask:
+//! - The `Host` must be a loopback name or address, the address bound, or a name given by `--admin-host`; an
+//!   `Origin` must be that host. Otherwise a page in the operator's browser could ask (DNS rebinding).
+//! - `POST` must carry `Content-Type: application/json`, which a foreign page cannot send unasked.
+//! - With a token, `/api/v1` wants `Authorization: Bearer TOKEN`, and so does `/metrics` unless the listener
+//!   is bound to loopback. `/healthz` and `/readyz` stay open: probes carry no secrets.
+//! - A listener that is reachable from outside does not start without a token.
+
+mod answers;
+mod guard;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use banyan_gateway::Gateway;
+use tokio::sync::watch;
+
+use crate::metrics::Scrape;
+use crate::reload::ReloadHandle;
+use crate::view::View;
+use guard::Guard;
+
+/// Longest body of a request.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How long answers in flight may take after the end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Where the admin listener is and who may ask it.
+#[derive(Clone)]
+pub struct AdminOptions {
+    /// Address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Wanted in `Authorization: Bearer`; must be there when the address is reachable from outside.
+    pub token: Option<String>,
+    /// Further names accepted in `Host`, without port.
+    pub hosts: Vec<String>,
+}
+
+/// Without the token, which has no place in a log.
+impl fmt::Debug for AdminOptions {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = self.token.as_ref().map(|_| "(secret)");
+        let Self { address, hosts, .. } = self;
+        out.debug_struct("AdminOptions")
+            .field("address", address)
+            .field("token", &token)
+            .field("hosts", hosts)
+            .finish()
+    }
+}
+
+/// Why the admin listener cannot start.
+#[derive(Debug)]
+pub enum AdminError {
+    /// Reachable from outside, and no token.
+    PublicWithoutToken {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// A token of no characters protects nothing.
+    EmptyToken,
+    /// The address is taken or not ours.
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for AdminError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PublicWithoutToken { address } => {
+                write!(out, "admin address {address} can be reached from outside and has no token")?;
+                write!(out, "\nhint: set `--admin-token-file FILE`, or listen on 127.0.0.1")
+            }
+            Self::EmptyToken => write!(out, "the admin token is empty"),
+            Self::Bind { address, error } => write!(out, "cannot listen on admin address {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AdminError {}
+
+/// Whether traffic may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not yet.
+    Starting,
+    /// Yes.
+    Ready,
+    /// No more.
+    Draining,
+}
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) gateway: Gateway,
+    pub(crate) view: View,
+    pub(crate) reload: ReloadHandle,
+    pub(crate) scrape: Scrape,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+/// The running admin listener; ends when dropped.
+pub(crate) struct Admin {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Binds the address, or says why not. Nothing is answered before [`Admin::start`].
+pub(crate) fn bind(options: &AdminOptions) -> Result<TcpListener, AdminError> {
+    let address = options.address;
+    if options.token.as_deref().is_some_and(|token| token.trim().is_empty()) {
+        return Err(AdminError::EmptyToken);
+    }
+    if options.token.is_none() && !address.ip().to_canonical().is_loopback() {
+        return Err(AdminError::PublicWithoutToken { address });
+    }
+    let failed = |error| AdminError::Bind { address, error };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+impl Admin {
+    /// Answers on a thread of its own, so that no scrape takes time from a request.
+    pub(crate) fn start(listener: TcpListener, options: AdminOptions, sources: Sources) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let app = router(sources, Guard::new(options, address));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            if let Err(error) = runtime.block_on(serve(listener, app, stopped)) {
+                tracing::error!("admin listener ended: {error}");
+            }
+            runtime.shutdown_timeout(GRACE);
+        })?;
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    /// The address bound.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, app: Router, stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let serving = axum::serve(listener, app).with_graceful_shutdown(told(stopped.clone()));
+    let too_late = async {
+        told(stopped).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        // A client that does not read its answer does not hold up the exit.
+        () = too_late => Ok(()),
+    }
+}
+
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn router(sources: Sources, guard: Guard) -> Router {
+    let api = Router::new()
+        .route("/config", get(answers::config))
+        .route("/routes", get(answers::routes))
+        .route("/explain", post(answers::explain))
+        .route("/reload", post(answers::reload))
+        .route("/history", get(answers::history))
+        .route("/history/sets/{hash}", get(answers::history_set))
+        .route("/announce", post(answers::announce))
+        .route("/rollback", post(answers::rollback));
+    Router::new()
+        .route("/metrics", get(answers::metrics))
+        .route("/healthz", get(answers::healthz))
+        .route("/readyz", get(answers::readyz))
+        .nest("/api/v1", api)
+        .fallback(answers::not_found)
+        .method_not_allowed_fallback(answers::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::new(guard), guard::guard))
+        .with_state(sources)
+}

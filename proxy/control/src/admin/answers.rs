@@ -1,0 +1,233 @@
+//! What each endpoint answers.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use banyan_gateway::Gateway;
+use banyan_routes::{Arm, Route, RouteTable};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use super::{Phase, Sources};
+use crate::api::{self, API_VERSION};
+use crate::explain::{DEFAULT_ROUTE, place, split};
+use crate::metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
+use crate::reload::Busy;
+
+/// A refusal with its status.
+pub(super) struct Refused {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { status, code, message }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = api::Refusal { version: API_VERSION, code: self.code.to_owned(), message: self.message };
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 11.6.1: a 401 names the scheme.
+            response.headers_mut().insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+type Answer<T> = Result<Json<T>, Refused>;
+type Body = Result<Bytes, BytesRejection>;
+
+pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, Refused> {
+    let text = sources.scrape.text().map_err(|error| {
+        tracing::error!("cannot write the metrics: {error}");
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string())
+    })?;
+    Ok(([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], text).into_response())
+}
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz(State(sources): State<Sources>) -> (StatusCode, &'static str) {
+    match *sources.phase.borrow() {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Phase::Ready => (StatusCode::OK, "ready\n"),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+pub(super) async fn config(State(sources): State<Sources>) -> Json<api::Config> {
+    Json(sources.view.config())
+}
+
+pub(super) async fn routes(State(sources): State<Sources>) -> Json<api::Routes> {
+    let (table, gateway) = (sources.gateway.table(), &sources.gateway);
+    let named = table.routes().iter().map(|route| told(&table, route, gateway));
+    let targets = gateway.targets().into_iter().map(|found| api::Target {
+        upstream: found.upstream,
+        target: found.target,
+        healthy: found.healthy,
+        inflight: found.inflight,
+    });
+    Json(api::Routes {
+        version: API_VERSION,
+        generation: sources.view.config().generation,
+        routes: named.chain([default_route(&table, gateway)]).collect(),
+        targets: targets.collect(),
+    })
+}
+
+pub(super) async fn explain(State(sources): State<Sources>, body: Body) -> Answer<api::Explained> {
+    let question: api::ExplainRequest = parsed(body)?;
+    let explained = crate::explain::explain(&sources.gateway.table(), &question);
+    explained.map(Json).map_err(|problem| bad_request("question", problem.to_string()))
+}
+
+pub(super) async fn reload(State(sources): State<Sources>, body: Body) -> Answer<api::Reload> {
+    // An empty body is as good as `{}`.
+    if !body.as_ref().is_ok_and(Bytes::is_empty) {
+        let api::ReloadRequest {} = parsed(body)?;
+    }
+    answered(sources.reload.reload()).await
+}
+
+pub(super) async fn rollback(State(sources): State<Sources>, body: Body) -> Answer<api::RolledBack> {
+    answered(sources.reload.rollback(parsed(body)?)).await
+}
+
+pub(super) async fn announce(State(sources): State<Sources>, body: Body) -> Result<StatusCode, Refused> {
+    sources.view.announce(parsed(body)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `?limit=20`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn history(
+    State(sources): State<Sources>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Answer<api::History> {
+    let Query(query) = query.map_err(|problem| bad_request("query", problem.body_text()))?;
+    let entries = sources.view.history().newest(query.limit.unwrap_or(usize::MAX));
+    Ok(Json(api::History { version: API_VERSION, entries }))
+}
+
+pub(super) async fn history_set(
+    State(sources): State<Sources>,
+    Path(hash): Path<String>,
+) -> Answer<api::KeptSet> {
+    let history = sources.view.history().clone();
+    let missing = format!("no file set with hash `{hash}` is kept");
+    let read = tokio::task::spawn_blocking(move || history.set(&hash)).await;
+    match read {
+        Ok(Ok(Some(set))) => Ok(Json(set)),
+        Ok(Ok(None)) => Err(Refused::new(StatusCode::NOT_FOUND, "no-such-set", missing)),
+        Ok(Err(error)) => Err(failed(format!("cannot read the file set: {error}"))),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+pub(super) async fn not_found() -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "not-found", "no such endpoint".to_owned())
+}
+
+pub(super) async fn method_not_allowed() -> Refused {
+    let message = "this endpoint does not answer this method".to_owned();
+    Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method", message)
+}
+
+async fn answered<T>(asked: Result<oneshot::Receiver<T>, Busy>) -> Answer<T> {
+    let busy = || {
+        let message = "the reload thread is busy or has ended, try again".to_owned();
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    };
+    asked.map_err(|Busy| busy())?.await.map(Json).map_err(|_| busy())
+}
+
+fn parsed<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+    let bytes = body.map_err(|problem| Refused::new(problem.status(), "body", problem.body_text()))?;
+    serde_json::from_slice(&bytes).map_err(|problem| bad_request("json", problem.to_string()))
+}
+
+fn bad_request(code: &'static str, message: String) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, code, message)
+}
+
+fn failed(message: String) -> Refused {
+    tracing::error!("{message}");
+    Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+}
+
+fn told(table: &RouteTable, route: &Route, gateway: &Gateway) -> api::Route {
+    let split = split(route);
+    let cohort = split.and_then(|split| split.cohort);
+    let (arms, observed_share) = counts(gateway, &route.name);
+    api::Route {
+        name: route.name.clone(),
+        stage: route.stage().as_str().to_owned(),
+        percent: split.map(|split| split.share.to_string()),
+        cohort: cohort.map(|index| table.cohorts()[index.0 as usize].name.clone()),
+        candidate: split.map(|split| table.upstream(split.candidate).name.clone()),
+        legacy: table.upstream(route.legacy).name.clone(),
+        observed_share,
+        arms,
+        origin: Some(place(&route.origin)),
+        meta: route.meta.clone(),
+    }
+}
+
+/// What no route has taken.
+fn default_route(table: &RouteTable, gateway: &Gateway) -> api::Route {
+    let (arms, observed_share) = counts(gateway, DEFAULT_ROUTE);
+    api::Route {
+        name: DEFAULT_ROUTE.to_owned(),
+        stage: banyan_routes::Stage::Legacy.as_str().to_owned(),
+        percent: None,
+        cohort: None,
+        candidate: None,
+        legacy: table.upstream(table.legacy()).name.clone(),
+        observed_share,
+        arms,
+        origin: None,
+        meta: BTreeMap::new(),
+    }
+}
+
+/// Counts by arm, and the share of the candidate among what the share decided.
+fn counts(gateway: &Gateway, route: &str) -> (BTreeMap<String, api::ArmCounts>, Option<f64>) {
+    let found = [Arm::Legacy, Arm::Candidate, Arm::Banyan].map(|arm| (arm, gateway.counts(route, arm)));
+    let by_share = |wanted: Arm| {
+        found.iter().find(|(arm, _)| *arm == wanted).map_or(0, |(_, counts)| counts.share_decisions)
+    };
+    let (legacy, candidate) = (by_share(Arm::Legacy), by_share(Arm::Candidate));
+    let arms = found.iter().map(|(arm, counts)| {
+        let counts = api::ArmCounts {
+            requests: counts.requests,
+            errors: counts.errors,
+            p50_seconds: counts.p50_seconds,
+            p99_seconds: counts.p99_seconds,
+        };
+        (arm.as_str().to_owned(), counts)
+    });
+    // Counts stay far below 2^53, where a float still holds every integer.
+    #[allow(clippy::cast_precision_loss)]
+    let observed = (legacy + candidate > 0).then(|| candidate as f64 / (legacy + candidate) as f64);
+    (arms.collect(), observed)
+}

@@ -1,0 +1,173 @@
+//! What was in force when, who changed it, and the file sets to go back to.
+//!
+//! The proxy alone writes here, from its reload thread; the admin API reads. Without a state directory, or
+//! when it cannot be written, the history of this process stays in memory and the problem is shown.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use banyan_routes::{FileSet, SourceFile};
+
+use crate::api::{API_VERSION, HistoryEntry, KeptFile, KeptSet};
+use crate::files;
+use crate::state_dir::{self, StateDir, StateDirError};
+
+/// Most entries kept in memory and given out; the file holds more.
+pub(crate) const ENTRIES_MAX: usize = 1_000;
+
+/// The writing end, held by the reload thread.
+#[derive(Debug)]
+pub(crate) struct History {
+    disk: Option<StateDir>,
+    view: HistoryView,
+}
+
+/// The reading end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HistoryView {
+    shared: Arc<Mutex<Shared>>,
+    state_dir: Option<Arc<Path>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Oldest first.
+    entries: VecDeque<HistoryEntry>,
+    problem: Option<String>,
+}
+
+impl History {
+    /// Opens the folder and reads what is there.
+    ///
+    /// A folder that another proxy holds is an error. One that cannot be written is not: traffic matters
+    /// more than its history.
+    pub(crate) fn open(state_dir: Option<&Path>) -> Result<Self, StateDirError> {
+        let Some(path) = state_dir else {
+            return Ok(Self { disk: None, view: HistoryView::default() });
+        };
+        let disk = match StateDir::open(path) {
+            Ok(disk) => disk,
+            Err(error @ StateDirError::InUse { .. }) => return Err(error),
+            Err(error) => return Ok(Self::without_disk(path, &error.to_string())),
+        };
+        let view = HistoryView { shared: Arc::default(), state_dir: Some(disk.path().into()) };
+        match disk.entries() {
+            Ok((entries, skipped)) => view.fill(entries, skipped),
+            Err(error) => view.set_problem(Some(format!("cannot read the history: {error}"))),
+        }
+        Ok(Self { disk: Some(disk), view })
+    }
+
+    /// The reading end.
+    pub(crate) fn view(&self) -> HistoryView {
+        self.view.clone()
+    }
+
+    /// The newest entry.
+    pub(crate) fn last(&self) -> Option<HistoryEntry> {
+        self.view.shared().entries.back().cloned()
+    }
+
+    /// Notes a swap. What the disk refuses stays in memory, with the problem shown until a write succeeds.
+    pub(crate) fn append(&mut self, entry: HistoryEntry) {
+        let written = self.disk.as_mut().map_or(Ok(()), |disk| disk.append(&entry));
+        self.note("history", written);
+        self.view.push(entry);
+    }
+
+    /// Keeps a file set that is in force.
+    pub(crate) fn keep(&mut self, files: &FileSet, text_hash: &str) {
+        let Some(disk) = &self.disk else { return };
+        let kept = disk.keep(&kept_set(files, text_hash));
+        self.note("file set", kept);
+    }
+
+    fn note(&self, what: &str, outcome: io::Result<()>) {
+        // Without a disk the problem said at the start stays.
+        let Some(disk) = &self.disk else { return };
+        let problem = outcome.err().map(|error| {
+            format!("cannot write the {what} to state directory {}: {error}", disk.path().display())
+        });
+        if let Some(problem) = &problem {
+            tracing::warn!("{problem}");
+        }
+        self.view.set_problem(problem);
+    }
+
+    fn without_disk(path: &Path, problem: &str) -> Self {
+        tracing::warn!(state_dir = %path.display(), "{problem}; history of this process stays in memory, undo cannot work");
+        let view = HistoryView { shared: Arc::default(), state_dir: None };
+        view.set_problem(Some(problem.to_owned()));
+        Self { disk: None, view }
+    }
+}
+
+impl HistoryView {
+    /// Newest first, at most `count`.
+    pub(crate) fn newest(&self, count: usize) -> Vec<HistoryEntry> {
+        self.shared().entries.iter().rev().take(count).cloned().collect()
+    }
+
+    /// A kept set by the hash of its text. Reads the disk.
+    pub(crate) fn set(&self, text_hash: &str) -> io::Result<Option<KeptSet>> {
+        self.state_dir.as_deref().map_or(Ok(None), |folder| state_dir::kept(folder, text_hash))
+    }
+
+    /// Where it is kept.
+    pub(crate) fn state_dir(&self) -> Option<PathBuf> {
+        self.state_dir.as_deref().map(Path::to_owned)
+    }
+
+    /// Why it is not being written.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.shared().problem.clone()
+    }
+
+    fn fill(&self, entries: Vec<HistoryEntry>, skipped: usize) {
+        if skipped > 0 {
+            tracing::warn!(lines = skipped, "skipped history lines that cannot be read, torn by a crash?");
+        }
+        for entry in entries {
+            self.push(entry);
+        }
+    }
+
+    fn push(&self, entry: HistoryEntry) {
+        let mut shared = self.shared();
+        if shared.entries.len() == ENTRIES_MAX {
+            shared.entries.pop_front();
+        }
+        shared.entries.push_back(entry);
+    }
+
+    fn set_problem(&self, problem: Option<String>) {
+        self.shared().problem = problem;
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // Every change under the lock is a single step, so a panic elsewhere leaves nothing half done.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file set in the form in which it is kept and given out, names as seen from the main file's folder.
+pub fn kept_set(files: &FileSet, text_hash: &str) -> KeptSet {
+    let main_name = Path::new(&files.main.name).file_name().unwrap_or_default();
+    let included = files.included.iter();
+    KeptSet {
+        version: API_VERSION,
+        text_hash: text_hash.to_owned(),
+        main: KeptFile { name: main_name.to_string_lossy().into_owned(), text: files.main.text.clone() },
+        included: included
+            .map(|file| KeptFile { name: files::relative_name(files, file), text: file.text.clone() })
+            .collect(),
+    }
+}
+
+/// A kept set as the parser takes it.
+pub fn file_set(kept: &KeptSet) -> FileSet {
+    let source = |file: &KeptFile| SourceFile { name: file.name.clone(), text: file.text.clone() };
+    FileSet { main: source(&kept.main), included: kept.included.iter().map(source).collect() }
+}

@@ -1,0 +1,87 @@
+//! What the reload says of itself in numbers, and the text of a scrape. The only file that names `prometheus`
+//! besides `run.rs`, which passes the registry on.
+
+use prometheus::{Encoder, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::api::ReloadResult;
+
+/// Content type of a scrape.
+pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// The gauges and counters of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    reloads: IntCounterVec,
+    generation: IntGauge,
+    info: IntGaugeVec,
+    successful: IntGauge,
+}
+
+impl Metrics {
+    /// Registers them; an error says which name is taken.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let reloads =
+            Opts::new("banyan_config_reloads_total", "Attempts to load a configuration, by result.");
+        let info = Opts::new("banyan_config_info", "Hash of the configuration in force; always 1.");
+        let metrics = Self {
+            reloads: IntCounterVec::new(reloads, &["result"])?,
+            generation: IntGauge::new("banyan_config_generation", "Number of the configuration in force.")?,
+            info: IntGaugeVec::new(info, &["hash"])?,
+            successful: IntGauge::new(
+                "banyan_config_last_reload_successful",
+                "1 when the last attempt to load was accepted, 0 when it was refused.",
+            )?,
+        };
+        registry.register(Box::new(metrics.reloads.clone()))?;
+        registry.register(Box::new(metrics.generation.clone()))?;
+        registry.register(Box::new(metrics.info.clone()))?;
+        registry.register(Box::new(metrics.successful.clone()))?;
+        // From 0, so that the first refusal is already an increase.
+        for result in [ReloadResult::Applied, ReloadResult::Unchanged, ReloadResult::Refused] {
+            metrics.reloads.with_label_values(&[word(result)]);
+        }
+        metrics.successful.set(1);
+        Ok(metrics)
+    }
+
+    /// An attempt ended.
+    pub(crate) fn attempted(&self, result: ReloadResult) {
+        self.reloads.with_label_values(&[word(result)]).inc();
+        self.successful.set(i64::from(result != ReloadResult::Refused));
+    }
+
+    /// Another table is in force.
+    pub(crate) fn in_force(&self, generation: u64, hash: &str) {
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.info.reset();
+        self.info.with_label_values(&[hash]).set(1);
+    }
+}
+
+/// What a scrape of the process answers.
+#[derive(Clone)]
+pub(crate) struct Scrape {
+    registry: Registry,
+}
+
+impl Scrape {
+    /// Of everything in the registry.
+    pub(crate) fn new(registry: &Registry) -> Self {
+        Self { registry: registry.clone() }
+    }
+
+    /// Prometheus' text format.
+    pub(crate) fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+fn word(result: ReloadResult) -> &'static str {
+    match result {
+        ReloadResult::Applied => "applied",
+        ReloadResult::Unchanged => "unchanged",
+        ReloadResult::Refused => "refused",
+    }
+}

@@ -1,0 +1,451 @@
+//! Sees that the files changed, and hands them on once they have come to rest. The only file that names
+//! `notify`.
+//!
+//! Three things wake it: an event in a folder on the way to one of the files, a look every two seconds for
+//! what no event told, and a request (SIGHUP, `POST /api/v1/reload`). Text that was already tried is not
+//! tried again. All of it happens on one thread of its own, far from requests.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::oneshot;
+
+use crate::absence::Absence;
+use crate::api::{Reload, Rollback, RolledBack};
+use crate::files::{self, ReadError};
+use crate::places::places;
+use crate::swap::Swap;
+use banyan_routes::FileSet;
+
+/// The safety net under the events.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The folders are quiet when nothing happened in them for this long.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// Longest wait for quiet: a log file in the same folder may never give any.
+const QUIET_WAIT_MAX: Duration = Duration::from_millis(200);
+
+/// Longest wait for a writer to close one of the files.
+const WRITER_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// Readings until two in a row agree.
+const READINGS_MAX: usize = 5;
+
+/// While a file is gone, and how soon that is called a failure.
+const MISSING_RETRY: Duration = Duration::from_millis(50);
+const MISSING_SAID_AFTER: Duration = Duration::from_secs(1);
+
+/// Requests waiting for the reload thread.
+const WAITING_MAX: usize = 64;
+
+/// The reload thread; ends when dropped.
+pub(crate) struct Reloader {
+    handle: ReloadHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Asks the reload thread for something. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ReloadHandle {
+    sender: SyncSender<Message>,
+}
+
+/// The reload thread has too much to do, or has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+enum Message {
+    /// Something happened in a watched folder.
+    Changed,
+    /// Load now, even what was already tried.
+    Reload(oneshot::Sender<Reload>),
+    /// Every share to 0, in memory.
+    Rollback(Rollback, oneshot::Sender<RolledBack>),
+    /// End.
+    Stop,
+}
+
+impl Reloader {
+    /// Starts the thread. Without a main file it only answers requests.
+    pub(crate) fn start(main: Option<PathBuf>, swap: Swap) -> std::io::Result<Self> {
+        let (sender, inbox) = sync_channel(WAITING_MAX);
+        let noticed = Arc::new(Noticed { state: Mutex::new(NoticedState::new()), sender: sender.clone() });
+        let watch = main.as_ref().and_then(|_| Watch::new(Arc::clone(&noticed)));
+        let tried = swap.files().map(|files| Tried::Text(files::text_hash(files)));
+        let mut worker = Worker {
+            main,
+            swap,
+            inbox,
+            noticed,
+            watch,
+            tried,
+            missing: None,
+            absence: Absence::default(),
+            last_read: None,
+        };
+        // Before the first edit can come: from here on nothing is missed.
+        worker.watch_places(true);
+        let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || worker.run())?;
+        Ok(Self { handle: ReloadHandle { sender }, thread: Some(thread) })
+    }
+
+    /// A handle to ask with.
+    pub(crate) fn handle(&self) -> ReloadHandle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for Reloader {
+    fn drop(&mut self) {
+        // A full inbox is worked off, so this waits no longer than one reload; a dead thread is an error here.
+        let _ = self.handle.sender.send(Message::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl ReloadHandle {
+    /// Loads the files now; the answer comes when it is done.
+    pub(crate) fn reload(&self) -> Result<oneshot::Receiver<Reload>, Busy> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Message::Reload(answer)).map(|()| receiver)
+    }
+
+    /// Puts the floor in force.
+    pub(crate) fn rollback(&self, order: Rollback) -> Result<oneshot::Receiver<RolledBack>, Busy> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Message::Rollback(order, answer)).map(|()| receiver)
+    }
+
+    fn ask(&self, message: Message) -> Result<(), Busy> {
+        self.sender.try_send(message).map_err(|_| Busy)
+    }
+}
+
+/// What was last tried, to know it again.
+#[derive(PartialEq, Eq)]
+enum Tried {
+    Text(String),
+    /// Content that cannot be read, or files missing for too long.
+    Failed(String),
+}
+
+struct Worker {
+    main: Option<PathBuf>,
+    swap: Swap,
+    inbox: Receiver<Message>,
+    noticed: Arc<Noticed>,
+    watch: Option<Watch>,
+    tried: Option<Tried>,
+    /// Since when a file has been missing.
+    missing: Option<Instant>,
+    absence: Absence,
+    /// As last read, good or bad: a refused set is mended in its own folders.
+    last_read: Option<FileSet>,
+}
+
+/// A file set with its hash, or why there is none.
+type Reading = Result<(FileSet, String), ReadError>;
+
+impl Worker {
+    fn run(mut self) {
+        let mut poll_at = Instant::now() + POLL;
+        loop {
+            let wake_at =
+                if self.is_newly_missing() { poll_at.min(Instant::now() + MISSING_RETRY) } else { poll_at };
+            match self.inbox.recv_timeout(wake_at.saturating_duration_since(Instant::now())) {
+                Ok(Message::Changed) | Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(Message::Reload(answer)) => {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(self.reload_now());
+                }
+                Ok(Message::Rollback(order, answer)) => {
+                    if let Some(rolled_back) = self.swap.rollback(order) {
+                        let _ = answer.send(rolled_back);
+                    }
+                }
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if Instant::now() >= poll_at {
+                poll_at = Instant::now() + POLL;
+                self.absence.tick();
+                self.watch_places(true);
+                self.look();
+            }
+        }
+    }
+
+    /// Reads and tries what is new. A folder that came into view meanwhile may have changed before its watch
+    /// began, hence the second look.
+    fn look(&mut self) {
+        self.look_once();
+        if self.watch_places(false) {
+            self.look_once();
+        }
+    }
+
+    fn look_once(&mut self) {
+        let Some(main) = self.main.clone() else { return };
+        self.noticed.listen_again();
+        let first = self.read(&main);
+        if self.is_known(&first) {
+            self.missing = None;
+            return;
+        }
+        match self.come_to_rest(&main, first) {
+            Ok(read) => self.try_text(read),
+            Err(error) if error.is_content() => self.try_failed(&main, &error),
+            Err(error) => self.still_missing(&main, &error),
+        }
+    }
+
+    fn try_text(&mut self, (files, hash): (FileSet, String)) {
+        self.missing = None;
+        if self.tried.as_ref() != Some(&Tried::Text(hash.clone())) {
+            self.tried = Some(Tried::Text(hash.clone()));
+            self.swap.attempt(files, hash);
+        }
+    }
+
+    fn try_failed(&mut self, main: &Path, error: &ReadError) {
+        let failed = Some(Tried::Failed(error.to_string()));
+        if self.tried != failed {
+            self.tried = failed;
+            self.swap.unreadable(main, error);
+        }
+    }
+
+    /// A file that is gone is about to come back: only after a while is it called a failure.
+    fn still_missing(&mut self, main: &Path, error: &ReadError) {
+        let since = *self.missing.get_or_insert_with(Instant::now);
+        if since.elapsed() >= MISSING_SAID_AFTER {
+            self.try_failed(main, error);
+        }
+    }
+
+    fn is_newly_missing(&self) -> bool {
+        self.missing.is_some_and(|since| since.elapsed() < MISSING_SAID_AFTER + MISSING_RETRY)
+    }
+
+    /// Asked for by somebody: tried even if it was tried before, and answered.
+    fn reload_now(&mut self) -> Reload {
+        let Some(main) = self.main.clone() else { return self.swap.no_file() };
+        self.noticed.listen_again();
+        let first = self.read(&main);
+        let reload = match self.come_to_rest(&main, first) {
+            Ok((files, hash)) => {
+                self.missing = None;
+                self.tried = Some(Tried::Text(hash.clone()));
+                self.swap.attempt(files, hash)
+            }
+            Err(error) => {
+                self.tried = Some(Tried::Failed(error.to_string()));
+                self.swap.unreadable(&main, &error)
+            }
+        };
+        self.watch_places(true);
+        reload
+    }
+
+    fn is_known(&self, reading: &Reading) -> bool {
+        match (reading, &self.tried) {
+            (Ok((_, hash)), Some(Tried::Text(tried))) => hash == tried,
+            _ => false,
+        }
+    }
+
+    /// Reads until nobody writes any more and two readings in a row agree.
+    fn come_to_rest(&mut self, main: &Path, mut last: Reading) -> Reading {
+        for _ in 0..READINGS_MAX {
+            self.noticed.wait_for_quiet();
+            let next = self.read(main);
+            if same(&last, &next) {
+                return next;
+            }
+            last = next;
+        }
+        last
+    }
+
+    fn read(&mut self, main: &Path) -> Reading {
+        let files = files::read(main, self.swap.variables())?;
+        let files = self.absence.fill(files, self.swap.files(), self.swap.variables());
+        let hash = files::text_hash(&files);
+        self.last_read = Some(files.clone());
+        Ok((files, hash))
+    }
+
+    /// Watches the folders that matter now; true when one is new.
+    fn watch_places(&mut self, renew: bool) -> bool {
+        let Some(main) = &self.main else { return false };
+        let sets = [self.swap.files(), self.last_read.as_ref()];
+        let found = places(main, sets.into_iter().flatten(), self.swap.variables());
+        self.noticed.state().files.clone_from(&found.files);
+        self.watch.as_mut().is_some_and(|watch| watch.set(found.folders, renew))
+    }
+}
+
+fn same(one: &Reading, two: &Reading) -> bool {
+    match (one, two) {
+        (Ok((_, one)), Ok((_, two))) => one == two,
+        (Err(one), Err(two)) => one.to_string() == two.to_string(),
+        _ => false,
+    }
+}
+
+/// What the watcher's thread has seen.
+struct Noticed {
+    state: Mutex<NoticedState>,
+    sender: SyncSender<Message>,
+}
+
+struct NoticedState {
+    /// The reload thread knows that there is something to look at.
+    told: bool,
+    last: Instant,
+    /// Files of the set, without links.
+    files: BTreeSet<PathBuf>,
+    /// Of these, written to and not closed since.
+    being_written: HashSet<PathBuf>,
+}
+
+impl NoticedState {
+    fn new() -> Self {
+        Self { told: false, last: Instant::now(), files: BTreeSet::new(), being_written: HashSet::new() }
+    }
+}
+
+impl Noticed {
+    fn take_in(&self, event: &Event) {
+        // Reading a file gives events too: acting on them would go round for ever.
+        let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
+        if event.kind.is_access() && !closed {
+            return;
+        }
+        let mut state = self.state();
+        state.last = Instant::now();
+        for path in &event.paths {
+            if closed {
+                state.being_written.remove(path);
+            } else if matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)))
+                && state.files.contains(path)
+            {
+                state.being_written.insert(path.clone());
+            }
+        }
+        self.tell(state);
+    }
+
+    /// Wakes the reload thread, once for all events until it looks.
+    fn tell(&self, mut state: MutexGuard<'_, NoticedState>) {
+        if !state.told {
+            // A full inbox has the thread awake; it would miss this one only until the next poll.
+            state.told = !matches!(self.sender.try_send(Message::Changed), Err(TrySendError::Full(_)));
+        }
+    }
+
+    fn listen_again(&self) {
+        self.state().told = false;
+    }
+
+    fn wait_for_quiet(&self) {
+        let start = Instant::now();
+        loop {
+            let (quiet_at, written) = {
+                let state = self.state();
+                (state.last + QUIET, !state.being_written.is_empty())
+            };
+            let limit = start + if written { WRITER_WAIT_MAX } else { QUIET_WAIT_MAX };
+            let now = Instant::now();
+            if now >= limit || (now >= quiet_at && !written && now >= start + QUIET) {
+                // Whoever still writes has had its time.
+                self.state().being_written.clear();
+                return;
+            }
+            thread::sleep(QUIET / 4);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, NoticedState> {
+        // The state is only a hint when to look; any of its values is a good one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The folders watched now.
+struct Watch {
+    watcher: RecommendedWatcher,
+    folders: BTreeSet<PathBuf>,
+    refused: HashSet<PathBuf>,
+}
+
+impl Watch {
+    /// `None`, with a warning, when the system gives no watcher: the poll remains.
+    fn new(noticed: Arc<Noticed>) -> Option<Self> {
+        let handler = move |event: notify::Result<Event>| match event {
+            Ok(event) => noticed.take_in(&event),
+            // Events were lost: look.
+            Err(_) => noticed.tell(noticed.state()),
+        };
+        match notify::recommended_watcher(handler) {
+            Ok(watcher) => Some(Self { watcher, folders: BTreeSet::new(), refused: HashSet::new() }),
+            Err(error) => {
+                tracing::warn!(
+                    "cannot watch for changes, looking every {} s instead: {error}",
+                    POLL.as_secs()
+                );
+                None
+            }
+        }
+    }
+
+    /// Watches exactly these folders; true when one is new.
+    ///
+    /// `renew` asks for the known ones too: a folder that was removed and made again under the same name
+    /// needs a new watch, and asking twice for the same costs nothing.
+    fn set(&mut self, folders: BTreeSet<PathBuf>, renew: bool) -> bool {
+        let gone: Vec<_> = self.folders.difference(&folders).cloned().collect();
+        for folder in gone {
+            // Fails when the folder itself is gone, and then there is nothing left to end.
+            let _ = self.watcher.unwatch(&folder);
+            self.folders.remove(&folder);
+        }
+        let mut any_new = false;
+        for folder in folders {
+            let new = !self.folders.contains(&folder);
+            if (new || renew) && self.watch(&folder) {
+                any_new |= new;
+                self.folders.insert(folder);
+            }
+        }
+        any_new
+    }
+
+    fn watch(&mut self, folder: &Path) -> bool {
+        match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.refused.remove(folder);
+                true
+            }
+            Err(error) => {
+                if self.refused.insert(folder.to_owned()) {
+                    let folder = folder.display();
+                    tracing::warn!(
+                        "cannot watch {folder}, looking every {} s instead: {error}",
+                        POLL.as_secs()
+                    );
+                }
+                self.folders.remove(folder);
+                false
+            }
+        }
+    }
+}

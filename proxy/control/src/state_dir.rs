@@ -1,0 +1,215 @@
+//! The folder of `--state-dir`: the history as JSON lines, and the file sets it speaks of.
+//!
+//! ```text
+//! lock               held by the proxy that writes here
+//! history.jsonl      one line per swap, appended; history.1.jsonl holds the lines before
+//! sets/HASH.json     a file set as it was applied, by the hash of its text
+//! ```
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::api::{HistoryEntry, KeptSet};
+
+/// Most file sets kept.
+pub(crate) const SETS_MAX: usize = 200;
+
+/// A history file longer than this is put aside, and replaces the one put aside before.
+const HISTORY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Why the folder cannot be used.
+#[derive(Debug)]
+pub enum StateDirError {
+    /// Another proxy writes here.
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Process id of the holder, if it could be read.
+        holder: Option<String>,
+    },
+    /// It cannot be made, locked or written.
+    Unusable {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for StateDirError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { path, holder } => {
+                let holder = holder.as_deref().unwrap_or("unknown");
+                write!(
+                    out,
+                    "state directory in use by another banyan (process {holder}): {}",
+                    path.display()
+                )?;
+                write!(out, "\nhint: give each proxy its own `--state-dir`")
+            }
+            Self::Unusable { path, error } => {
+                write!(out, "cannot use state directory {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for StateDirError {}
+
+/// The folder, locked for this process.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+    history: File,
+    /// Held open: closing it gives the lock away.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the folder where needed, locks it, and ends a last line torn by a crash.
+    pub(crate) fn open(path: &Path) -> Result<Self, StateDirError> {
+        let unusable = |at: &Path, error| StateDirError::Unusable { path: at.to_owned(), error };
+        let sets = path.join("sets");
+        fs::create_dir_all(&sets).map_err(|error| unusable(path, error))?;
+        let lock = take_lock(path)?;
+        remove_unfinished(&sets);
+        let name = path.join("history.jsonl");
+        let history = open_history(&name).map_err(|error| unusable(&name, error))?;
+        Ok(Self { path: path.to_owned(), history, _lock: lock })
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Entries on disk, oldest first, and how many lines could not be read.
+    pub(crate) fn entries(&self) -> io::Result<(Vec<HistoryEntry>, usize)> {
+        let mut entries = Vec::new();
+        let mut skipped = 0;
+        for name in ["history.1.jsonl", "history.jsonl"] {
+            let bytes = match fs::read(self.path.join(name)) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                match serde_json::from_slice(line) {
+                    Ok(entry) => entries.push(entry),
+                    Err(_) => skipped += 1,
+                }
+            }
+        }
+        Ok((entries, skipped))
+    }
+
+    /// Appends one line and waits for the disk.
+    pub(crate) fn append(&mut self, entry: &HistoryEntry) -> io::Result<()> {
+        if self.history.metadata()?.len() > HISTORY_BYTES_MAX {
+            let name = self.path.join("history.jsonl");
+            fs::rename(&name, self.path.join("history.1.jsonl"))?;
+            self.history = open_history(&name)?;
+        }
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        self.history.write_all(&line)?;
+        self.history.sync_data()
+    }
+
+    /// Keeps a file set, whole or not at all, and lets go of the ones applied longest ago.
+    pub(crate) fn keep(&self, set: &KeptSet) -> io::Result<()> {
+        let folder = self.path.join("sets");
+        let unfinished = folder.join(format!("{}.new", set.text_hash));
+        let mut file = File::create(&unfinished)?;
+        file.write_all(&serde_json::to_vec(set)?)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, set_path(&self.path, &set.text_hash))?;
+        File::open(&folder)?.sync_all()?;
+        forget_oldest(&folder)
+    }
+}
+
+/// A kept set by its hash; `None` when it is not kept, or `hash` is no hash.
+pub(crate) fn kept(state_dir: &Path, hash: &str) -> io::Result<Option<KeptSet>> {
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_hash {
+        return Ok(None);
+    }
+    match fs::read(set_path(state_dir, hash)) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn set_path(state_dir: &Path, hash: &str) -> PathBuf {
+    state_dir.join("sets").join(format!("{hash}.json"))
+}
+
+fn take_lock(folder: &Path) -> Result<File, StateDirError> {
+    let path = folder.join("lock");
+    let unusable = |error| StateDirError::Unusable { path: path.clone(), error };
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut lock = opened.map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only for the message: without it the message says "unknown".
+            let _ = lock.take(20).read_to_string(&mut holder);
+            let holder = Some(holder.trim().to_owned()).filter(|text| !text.is_empty());
+            return Err(StateDirError::InUse { path: folder.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+    }
+    lock.set_len(0).map_err(unusable)?;
+    writeln!(lock, "{}", std::process::id()).map_err(unusable)?;
+    Ok(lock)
+}
+
+/// Opens for appending. A last line without its end was torn by a crash: it gets one, so that the next line
+/// stands alone.
+fn open_history(name: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(name)?;
+    let length = file.metadata()?.len();
+    if length > 0 {
+        let mut last = [0];
+        io::Seek::seek(&mut file, io::SeekFrom::Start(length - 1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
+
+/// What a crash left half written. Only the holder of the lock writes here, so nobody needs it any more.
+fn remove_unfinished(sets: &Path) {
+    let Ok(listing) = fs::read_dir(sets) else { return };
+    for path in listing.flatten().map(|item| item.path()).filter(|path| has_extension(path, "new")) {
+        // A leftover that stays costs only its space.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Applying a set again writes it again, so the time of writing is the time of the last use.
+fn forget_oldest(folder: &Path) -> io::Result<()> {
+    let mut sets: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for item in fs::read_dir(folder)? {
+        let item = item?;
+        if has_extension(&item.path(), "json") {
+            sets.push((item.metadata()?.modified()?, item.path()));
+        }
+    }
+    sets.sort();
+    let surplus = sets.len().saturating_sub(SETS_MAX);
+    sets.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}

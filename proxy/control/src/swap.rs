@@ -1,0 +1,309 @@
+//! What becomes of a configuration that was read: refused whole, unchanged, or in force.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use banyan_gateway::Gateway;
+use banyan_routes::{FileSet, Report, RouteTable, Severity, Variables};
+
+use crate::api::{self, API_VERSION, HistoryEntry, HistoryKind, Reload, ReloadResult};
+use crate::changes::change_lines;
+use crate::clock;
+use crate::files::ReadError;
+use crate::history::History;
+use crate::load::{self, whole_file};
+use crate::metrics::Metrics;
+use crate::view::View;
+
+/// The one place that puts tables in force. Lives on the reload thread.
+pub(crate) struct Swap {
+    gateway: Gateway,
+    variables: Variables,
+    metrics: Metrics,
+    history: History,
+    view: View,
+    /// What the files mean; differs from what is in force while a floor holds.
+    accepted: Arc<RouteTable>,
+    accepted_files: Option<FileSet>,
+    accepted_text_hash: String,
+    in_force: Arc<RouteTable>,
+    floor: bool,
+    generation: u64,
+    since: String,
+}
+
+/// Who made a swap, and how.
+struct Cause {
+    kind: HistoryKind,
+    who: String,
+    why: Option<String>,
+    text_hash_before: Option<String>,
+}
+
+impl Swap {
+    /// Takes over the configuration that the gateway was started with, as generation 1.
+    pub(crate) fn start(
+        gateway: Gateway,
+        table: Arc<RouteTable>,
+        loaded: (Option<FileSet>, String, Report),
+        variables: Variables,
+        metrics: Metrics,
+        mut history: History,
+    ) -> Self {
+        let (files, text_hash, report) = loaded;
+        if let Some(files) = &files {
+            history.keep(files, &text_hash);
+        }
+        note_start(&mut history, &table, &text_hash, &variables);
+        metrics.in_force(1, table.hash().as_str());
+        let since = clock::now();
+        let reload = Reload {
+            at: since.clone(),
+            result: ReloadResult::Applied,
+            generation: 1,
+            hash: table.hash().as_str().to_owned(),
+            text_hash: text_hash.clone(),
+            report: report.to_string(),
+            problems: report.problems.iter().map(told).collect(),
+        };
+        let state_dir = history.view().state_dir().map(|path| path.display().to_string());
+        let config = api::Config {
+            version: API_VERSION,
+            generation: 1,
+            hash: reload.hash.clone(),
+            since: since.clone(),
+            file: files.as_ref().map(|files| files.main.name.clone()),
+            last_reload: reload,
+            floor: false,
+            text_hash: text_hash.clone(),
+            state_dir,
+            history_problem: None,
+        };
+        let view = View::new(config, history.view());
+        Self {
+            gateway,
+            variables,
+            metrics,
+            history,
+            view,
+            accepted: Arc::clone(&table),
+            accepted_files: files,
+            accepted_text_hash: text_hash,
+            in_force: table,
+            floor: false,
+            generation: 1,
+            since,
+        }
+    }
+
+    /// The reading end for the admin API.
+    pub(crate) fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// The files of the configuration in force.
+    pub(crate) fn files(&self) -> Option<&FileSet> {
+        self.accepted_files.as_ref()
+    }
+
+    /// The environment as the process was given it.
+    pub(crate) fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// Tries a file set that was read.
+    pub(crate) fn attempt(&mut self, files: FileSet, text_hash: String) -> Reload {
+        let (table, mut report) = load::parse(&files, &self.variables);
+        let Some(table) = table else { return self.refused(text_hash, &report) };
+        if self.empties(&table) {
+            let message = "no route left: an empty set would replace one that is not empty".to_owned();
+            let hint = Some("write `allow_empty = true` if that is meant");
+            report.problems.extend(whole_file("empty-routes", &files.main.name, message, hint).problems);
+            return self.refused(text_hash, &report);
+        }
+        self.history.keep(&files, &text_hash);
+        let before = std::mem::replace(&mut self.accepted_text_hash, text_hash.clone());
+        self.accepted_files = Some(files);
+        if table.hash() == self.accepted.hash() {
+            return self.ended(ReloadResult::Unchanged, text_hash, &report);
+        }
+        self.accepted = Arc::new(table);
+        self.floor = false;
+        let announced = self.view.announced(&text_hash);
+        let (who, why) = announced.map_or(("file".to_owned(), None), |known| (known.who, known.why));
+        let cause = Cause { kind: HistoryKind::Reload, who, why, text_hash_before: Some(before) };
+        self.put_in_force(Arc::clone(&self.accepted), cause);
+        self.ended(ReloadResult::Applied, text_hash, &report)
+    }
+
+    /// Files that cannot be read are refused like files that cannot be understood.
+    pub(crate) fn unreadable(&mut self, main: &Path, error: &ReadError) -> Reload {
+        let main = main.display().to_string();
+        let file = error.file().unwrap_or(&main);
+        self.refused(String::new(), &whole_file(error.code(), file, error.to_string(), None))
+    }
+
+    /// Without a file there is nothing to load anew.
+    pub(crate) fn no_file(&mut self) -> Reload {
+        self.ended(ReloadResult::Unchanged, self.accepted_text_hash.clone(), &Report::default())
+    }
+
+    /// Puts every share at 0 without touching a file, until the files mean something else.
+    pub(crate) fn rollback(&mut self, order: api::Rollback) -> Option<api::RolledBack> {
+        let (table, kept) = floored(&self.in_force, order.force)?;
+        let changes = change_lines(&self.in_force, &table);
+        let result = if table.hash() == self.in_force.hash() {
+            ReloadResult::Unchanged
+        } else {
+            self.floor = true;
+            let text_hash_before = Some(self.accepted_text_hash.clone());
+            let cause =
+                Cause { kind: HistoryKind::Rollback, who: order.who, why: order.why, text_hash_before };
+            self.put_in_force(Arc::new(table), cause);
+            tracing::warn!("rollback held in memory: it ends with the next accepted change of the files");
+            self.tell(None);
+            ReloadResult::Applied
+        };
+        let hash = self.in_force.hash().as_str().to_owned();
+        let generation = self.generation;
+        Some(api::RolledBack { version: API_VERSION, result, generation, hash, changes, kept })
+    }
+
+    fn empties(&self, table: &RouteTable) -> bool {
+        table.routes().is_empty() && !self.accepted.routes().is_empty() && !table.allow_empty()
+    }
+
+    /// The swap itself; then the log, the metrics and the history.
+    fn put_in_force(&mut self, table: Arc<RouteTable>, cause: Cause) {
+        self.generation += 1;
+        self.gateway.apply(Arc::clone(&table), self.generation);
+        let old = std::mem::replace(&mut self.in_force, table);
+        self.since = clock::now();
+        let (before, after) = (old.hash().as_str().to_owned(), self.in_force.hash().as_str().to_owned());
+        let changes = change_lines(&old, &self.in_force);
+        self.metrics.in_force(self.generation, &after);
+        tracing::info!(
+            generation = self.generation,
+            hash = after,
+            who = cause.who,
+            "configuration in force: {}",
+            changes.join("; ")
+        );
+        self.history.append(HistoryEntry {
+            at: self.since.clone(),
+            generation: self.generation,
+            before: Some(before),
+            after,
+            text_hash: self.accepted_text_hash.clone(),
+            text_hash_before: cause.text_hash_before,
+            kind: cause.kind,
+            who: cause.who,
+            why: cause.why,
+            changes,
+        });
+    }
+
+    fn refused(&mut self, text_hash: String, report: &Report) -> Reload {
+        let errors = report.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        tracing::error!(
+            generation = self.generation,
+            hash = self.in_force.hash().as_str(),
+            errors,
+            "configuration refused whole, the old one stays in force:\n{report}"
+        );
+        self.ended(ReloadResult::Refused, text_hash, report)
+    }
+
+    fn ended(&mut self, result: ReloadResult, text_hash: String, report: &Report) -> Reload {
+        if result != ReloadResult::Refused && !report.problems.is_empty() {
+            tracing::warn!("configuration accepted with warnings:\n{report}");
+        }
+        let reload = Reload {
+            at: clock::now(),
+            result,
+            generation: self.generation,
+            hash: self.in_force.hash().as_str().to_owned(),
+            text_hash,
+            report: report.to_string(),
+            problems: report.problems.iter().map(told).collect(),
+        };
+        self.metrics.attempted(result);
+        self.tell(Some(reload.clone()));
+        reload
+    }
+
+    /// Last of all: who sees the new generation here finds it in the history too.
+    fn tell(&self, last_reload: Option<Reload>) {
+        let told = self.view.config();
+        self.view.set_config(api::Config {
+            generation: self.generation,
+            hash: self.in_force.hash().as_str().to_owned(),
+            since: self.since.clone(),
+            last_reload: last_reload.unwrap_or(told.last_reload),
+            floor: self.floor,
+            text_hash: self.accepted_text_hash.clone(),
+            ..told
+        });
+    }
+}
+
+/// A change made while no proxy ran is a swap like any other for whoever reads the history.
+fn note_start(history: &mut History, table: &RouteTable, text_hash: &str, variables: &Variables) {
+    let last = history.last();
+    if last.as_ref().is_some_and(|last| last.after == table.hash().as_str()) {
+        return;
+    }
+    let changes = last.as_ref().map_or_else(
+        || vec!["first start".to_owned()],
+        |last| changes_since(history, last, table, variables),
+    );
+    history.append(HistoryEntry {
+        at: clock::now(),
+        generation: 1,
+        before: last.as_ref().map(|last| last.after.clone()),
+        after: table.hash().as_str().to_owned(),
+        text_hash: text_hash.to_owned(),
+        text_hash_before: last.map(|last| last.text_hash),
+        kind: HistoryKind::Start,
+        who: "file".to_owned(),
+        why: None,
+        changes,
+    });
+}
+
+fn changes_since(
+    history: &History,
+    last: &HistoryEntry,
+    table: &RouteTable,
+    variables: &Variables,
+) -> Vec<String> {
+    if last.kind == HistoryKind::Rollback {
+        return vec!["the rollback held in memory ended with the restart".to_owned()];
+    }
+    let kept = history.view().set(&last.text_hash).ok().flatten();
+    let old = kept.and_then(|kept| load::parse(&crate::history::file_set(&kept), variables).0);
+    let changes = old.map(|old| change_lines(&old, table)).unwrap_or_default();
+    if changes.is_empty() { vec!["started with another configuration".to_owned()] } else { changes }
+}
+
+/// One problem as the admin API tells it.
+pub(crate) fn told(problem: &banyan_routes::Problem) -> api::Problem {
+    let severity = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    api::Problem {
+        code: problem.code.to_owned(),
+        severity: severity.to_owned(),
+        message: problem.message.clone(),
+        file: problem.file.clone(),
+        line: problem.line,
+        column: problem.column,
+        hint: problem.hint.clone(),
+    }
+}
+
+/// Every share at 0; names the routes that were left alone. Needs a table made from a table: not there yet.
+fn floored(_table: &RouteTable, _force: bool) -> Option<(RouteTable, Vec<String>)> {
+    None
+}

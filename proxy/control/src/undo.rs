@@ -1,0 +1,156 @@
+//! The inverse of the last change, worked out on texts.
+//!
+//! What the last swap changed is taken back; what was edited since stays, as long as it does not touch the
+//! same lines. Where it does, nothing is undone: the files no longer hold the after-value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::api::{HistoryEntry, HistoryKind, KeptSet};
+
+/// What to write to take the change back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// Files to write or remove, by name as seen from the main file's folder.
+    pub files: Vec<FileChange>,
+    /// The whole set as it will be.
+    pub result: KeptSet,
+}
+
+/// One file to write or remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// As seen from the main file's folder.
+    pub name: String,
+    /// The new text; none removes the file.
+    pub text: Option<String>,
+}
+
+/// Why a change cannot be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UndoRefusal {
+    /// The entry changed no file: it is a floor held in memory.
+    NoFileChange,
+    /// The set before, or the set after, is not the one the entry names.
+    WrongSet {
+        /// Hash the entry names.
+        expected: Option<String>,
+        /// Hash of the set given.
+        found: String,
+    },
+    /// The file was changed since, in the same lines.
+    ChangedSince {
+        /// As seen from the main file's folder.
+        file: String,
+    },
+    /// The change has already been taken back.
+    AlreadyUndone,
+}
+
+impl fmt::Display for UndoRefusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFileChange => {
+                let hint = "hint: it ends with the next accepted change of the files";
+                write!(out, "the last change is a rollback held in memory, no file changed\n{hint}")
+            }
+            Self::WrongSet { expected, found } => {
+                let expected = expected.as_deref().unwrap_or("none");
+                write!(out, "the kept files do not belong to this change: expected {expected}, found {found}")
+            }
+            Self::ChangedSince { file } => {
+                write!(out, "{file} was edited since in the same lines")?;
+                write!(out, "\nhint: take the change back by hand, `banyan history` shows it")
+            }
+            Self::AlreadyUndone => write!(out, "the files already are as before the last change"),
+        }
+    }
+}
+
+impl std::error::Error for UndoRefusal {}
+
+/// The inverse of `entry`, applied to `current`.
+///
+/// `before` and `after` are the kept sets whose hashes the entry names.
+pub fn undo(
+    entry: &HistoryEntry,
+    before: &KeptSet,
+    after: &KeptSet,
+    current: &KeptSet,
+) -> Result<Undo, UndoRefusal> {
+    if entry.kind == HistoryKind::Rollback || entry.text_hash_before.as_ref() == Some(&entry.text_hash) {
+        return Err(UndoRefusal::NoFileChange);
+    }
+    belongs(entry.text_hash_before.as_deref(), before)?;
+    belongs(Some(&entry.text_hash), after)?;
+    let (old, new, now) = (texts(before), texts(after), texts(current));
+    let mut files = Vec::new();
+    for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
+        let wanted = inverse(name, old.get(name), new.get(name), now.get(name))?;
+        if wanted.as_deref() != now.get(name).copied() {
+            files.push(FileChange { name: shown_name(name, current), text: wanted });
+        }
+    }
+    if files.is_empty() {
+        return Err(UndoRefusal::AlreadyUndone);
+    }
+    Ok(Undo { result: with_changes(current, &files), files })
+}
+
+/// The text this file should have: none when it should not be there.
+fn inverse(
+    name: &str,
+    old: Option<&&str>,
+    new: Option<&&str>,
+    now: Option<&&str>,
+) -> Result<Option<String>, UndoRefusal> {
+    let refusal = || UndoRefusal::ChangedSince {
+        file: if name.is_empty() { "the main file" } else { name }.to_owned(),
+    };
+    let owned = |text: Option<&&str>| text.map(|text| (*text).to_owned());
+    match (old, new, now) {
+        (_, _, now) if old == new || now == old => Ok(owned(now)),
+        (_, _, now) if now == new => Ok(owned(old)),
+        // Undo is a merge whose common ancestor is the state after the change.
+        (Some(old), Some(new), Some(now)) => diffy::merge(new, now, old).map(Some).map_err(|_| refusal()),
+        _ => Err(refusal()),
+    }
+}
+
+fn belongs(expected: Option<&str>, set: &KeptSet) -> Result<(), UndoRefusal> {
+    if expected == Some(&set.text_hash) {
+        return Ok(());
+    }
+    Err(UndoRefusal::WrongSet { expected: expected.map(str::to_owned), found: set.text_hash.clone() })
+}
+
+/// Texts by name; the main file goes by the empty name, because it may be called differently since.
+fn texts(set: &KeptSet) -> BTreeMap<&str, &str> {
+    let included = set.included.iter().map(|file| (file.name.as_str(), file.text.as_str()));
+    included.chain([("", set.main.text.as_str())]).collect()
+}
+
+fn shown_name(name: &str, current: &KeptSet) -> String {
+    if name.is_empty() { current.main.name.clone() } else { name.to_owned() }
+}
+
+fn with_changes(current: &KeptSet, changes: &[FileChange]) -> KeptSet {
+    let mut included: BTreeMap<String, String> =
+        current.included.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
+    let mut main = current.main.clone();
+    for change in changes {
+        match &change.text {
+            Some(text) if change.name == main.name => main.text.clone_from(text),
+            Some(text) => {
+                included.insert(change.name.clone(), text.clone());
+            }
+            None => {
+                included.remove(&change.name);
+            }
+        }
+    }
+    let included = included.into_iter().map(|(name, text)| crate::api::KeptFile { name, text }).collect();
+    let mut result = KeptSet { main, included, ..current.clone() };
+    result.text_hash = crate::files::text_hash(&crate::history::file_set(&result));
+    result
+}

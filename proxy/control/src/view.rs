@@ -1,0 +1,55 @@
+//! What the reload thread tells the admin API.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::announce::Announcements;
+use crate::api::{Announcement, Config};
+use crate::history::HistoryView;
+
+/// Shared by the reload thread, which writes, and the admin API, which reads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    config: Arc<Mutex<Config>>,
+    announcements: Arc<Mutex<Announcements>>,
+    history: HistoryView,
+}
+
+impl View {
+    /// The first state.
+    pub(crate) fn new(config: Config, history: HistoryView) -> Self {
+        Self { config: Arc::new(Mutex::new(config)), announcements: Arc::default(), history }
+    }
+
+    /// What is in force, and what came of the last attempt.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = locked(&self.config).clone();
+        config.history_problem = self.history.problem();
+        config
+    }
+
+    /// Replaces what is told.
+    pub(crate) fn set_config(&self, config: Config) {
+        *locked(&self.config) = config;
+    }
+
+    /// Remembers who is about to write.
+    pub(crate) fn announce(&self, announcement: Announcement) {
+        locked(&self.announcements).add(announcement, Instant::now());
+    }
+
+    /// Who announced this text.
+    pub(crate) fn announced(&self, text_hash: &str) -> Option<Announcement> {
+        locked(&self.announcements).take(text_hash, Instant::now())
+    }
+
+    /// The swaps.
+    pub(crate) fn history(&self) -> &HistoryView {
+        &self.history
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is a single step, so a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
