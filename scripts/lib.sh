@@ -20,12 +20,12 @@ as_root() {
     fi
 }
 
-# Ends one process by its id: politely, and after ten seconds for good.
+# Ends one process by its id, or its group by -id: politely, and after ten seconds for good.
 stop_process() {
     local pid=$1 tries=100
-    kill -TERM "$pid" 2>/dev/null || return 0
-    while kill -0 "$pid" 2>/dev/null; do
-        ((tries-- > 0)) || { kill -KILL "$pid" 2>/dev/null || true; break; }
+    kill -TERM -- "$pid" 2>/dev/null || return 0
+    while kill -0 -- "$pid" 2>/dev/null; do
+        ((tries-- > 0)) || { kill -KILL -- "$pid" 2>/dev/null || true; break; }
         sleep 0.1
     done
 }
