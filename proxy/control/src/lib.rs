@@ -7,7 +7,7 @@
 //!   that are gone for a moment.
 //! - `load`: from text to a table. `swap`: refused, unchanged or in force. `changes`: the difference for people.
 //! - `announce`: who is about to write. `history`: what was in force when. `state_dir`: its files.
-//! - `undo`: the inverse of the last change.
+//! - `undo`: the inverse of the last change. `clock`: the time of day as people read it.
 //! - `view`: what the reload thread tells the admin API.
 //! - `admin`: the listener of `/metrics`, health and `/api/v1`. `api`: its JSON, shared with the commands.
 //! - `explain`: a decision told in words. `metrics`: the reload in numbers, and the text of a scrape.
