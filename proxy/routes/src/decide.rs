@@ -3,10 +3,13 @@
 use std::net::IpAddr;
 
 use http::Method;
-use http::header::HeaderMap;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, ORIGIN};
 
-use crate::path::PathProblem;
-use crate::table::{RouteIndex, RouteTable, UpstreamIndex};
+use crate::bucket::bucket;
+use crate::index::plain_host;
+use crate::path::{NormalPath, PathProblem, split_target};
+use crate::sticky::StickyValue;
+use crate::table::{Destination, Pin, Route, RouteIndex, RouteTable, Share, Split, UpstreamIndex};
 
 /// What a decision needs to see of a request.
 #[derive(Debug, Clone, Copy)]
@@ -117,15 +120,120 @@ pub struct Decision {
 
 impl RouteTable {
     /// Decides one request.
-    pub fn decide(&self, _request: &RequestParts<'_>) -> Decision {
-        Decision {
-            route: None,
-            arm: Arm::Legacy,
-            upstream: Some(self.legacy),
-            bucket: None,
-            reason: Reason::Unmatched,
-            issue_cookie: false,
-            path_problem: None,
+    ///
+    /// For one table and one sticky value the answer is always the same. It allocates nothing, except for
+    /// odd spellings longer than 256 bytes: paths that are not in normal form, query values that a condition
+    /// of the route must decode.
+    pub fn decide(&self, request: &RequestParts<'_>) -> Decision {
+        match self.find(request) {
+            Ok(Some(index)) => self.judge(index, request),
+            Ok(None) => Decision::new(None, Arm::Legacy, Some(self.legacy), Reason::Unmatched),
+            Err(problem) => Decision::refused(problem),
         }
     }
+
+    /// The route of a request, when every reading of its path gives the same.
+    fn find(&self, request: &RequestParts<'_>) -> Result<Option<RouteIndex>, PathProblem> {
+        let path = split_target(request.target).0;
+        if path == "*" && request.method == Method::OPTIONS {
+            return Ok(None);
+        }
+        let normal = NormalPath::read(path)?;
+        let route = self.matching(normal.as_str(), request);
+        if normal.is_odd() {
+            for other in normal.other_readings(path) {
+                let other = other.map_err(|_| PathProblem::Ambiguous)?;
+                if self.matching(other.as_str(), request) != route {
+                    return Err(PathProblem::Ambiguous);
+                }
+            }
+        }
+        Ok(route)
+    }
+
+    /// The most specific route for a path in normal form.
+    pub(crate) fn matching(&self, path: &str, request: &RequestParts<'_>) -> Option<RouteIndex> {
+        let mut buffer = [0; 256];
+        let host = plain_host(request.host, &mut buffer);
+        let method = matched_method(request);
+        self.index.find(&self.routes, host, path, |route| {
+            route.methods.takes(method) && route.when.iter().all(|condition| condition.holds(request))
+        })
+    }
+
+    /// What a route does with a request: retire, then the first pin that holds, then the bucket.
+    fn judge(&self, index: RouteIndex, request: &RequestParts<'_>) -> Decision {
+        let route = self.route(index);
+        let decision = |arm, upstream, reason| Decision::new(Some(index), arm, upstream, reason);
+        match &route.destination {
+            Destination::Legacy => decision(Arm::Legacy, Some(route.legacy), Reason::NoDestination),
+            Destination::Retired(_) => decision(Arm::Banyan, None, Reason::Retired),
+            Destination::Split(split) => {
+                let (arm, verdict) = match route.pin(request) {
+                    Some(pin) if pin.to_candidate => (Arm::Candidate, Verdict::PINNED),
+                    Some(_) => (Arm::Legacy, Verdict::PINNED),
+                    None => split.arm(request),
+                };
+                let upstream = if arm == Arm::Candidate { split.candidate } else { route.legacy };
+                let Verdict { reason, bucket, issue_cookie } = verdict;
+                Decision { bucket, issue_cookie, ..decision(arm, Some(upstream), reason) }
+            }
+        }
+    }
+}
+
+impl Route {
+    /// The first pin that holds.
+    pub(crate) fn pin(&self, request: &RequestParts<'_>) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.condition.holds(request))
+    }
+}
+
+impl Split {
+    /// By bucket. A client that nothing identifies has none: it stays with legacy until everybody has moved.
+    fn arm(&self, request: &RequestParts<'_>) -> (Arm, Verdict) {
+        let found = StickyValue::find(&self.sticky, request).map(|(_, value)| value);
+        let issue_cookie = found.is_none() && self.issue_cookie.is_some();
+        let value = found.or_else(|| issue_cookie.then(|| StickyValue::fresh(request.fresh_id)));
+        let bucket = value.map(|value| bucket(&self.hash_name, value.as_bytes()));
+        let arm = match bucket {
+            Some(bucket) if bucket < self.share.thousandths() => Arm::Candidate,
+            None if self.share == Share::ALL => Arm::Candidate,
+            _ => Arm::Legacy,
+        };
+        let decided = bucket.is_some() || arm == Arm::Candidate;
+        let reason = if decided { Reason::Share } else { Reason::NoStickyValue };
+        (arm, Verdict { reason, bucket, issue_cookie })
+    }
+}
+
+/// Why a split gave an arm.
+struct Verdict {
+    reason: Reason,
+    bucket: Option<u32>,
+    issue_cookie: bool,
+}
+
+impl Verdict {
+    const PINNED: Self = Self { reason: Reason::Pin, bucket: None, issue_cookie: false };
+}
+
+impl Decision {
+    fn new(route: Option<RouteIndex>, arm: Arm, upstream: Option<UpstreamIndex>, reason: Reason) -> Self {
+        Self { route, arm, upstream, bucket: None, reason, issue_cookie: false, path_problem: None }
+    }
+
+    fn refused(problem: PathProblem) -> Self {
+        let ambiguous = problem == PathProblem::Ambiguous;
+        let reason = if ambiguous { Reason::AmbiguousPath } else { Reason::InvalidPath };
+        Self { path_problem: Some(problem), ..Self::new(None, Arm::Banyan, None, reason) }
+    }
+}
+
+/// The method that routes are matched by: of a CORS preflight the one it asks for (Fetch, section 3.3.2).
+pub(crate) fn matched_method<'r>(request: &RequestParts<'r>) -> &'r str {
+    let headers = request.headers;
+    let preflight = request.method == Method::OPTIONS && headers.contains_key(ORIGIN);
+    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight);
+    asked.and_then(|value| value.to_str().ok()).unwrap_or(request.method.as_str())
 }

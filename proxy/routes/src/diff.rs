@@ -1,8 +1,13 @@
-//! What changes between two tables.
+//! What changes between two tables, and which share of clients moves.
 
-use crate::table::{RouteTable, Share};
+use std::collections::BTreeMap;
+use std::fmt;
 
-/// What happened to one route.
+use crate::canonical::{self, Field};
+use crate::identity::ties;
+use crate::table::{Destination, Route, RouteTable, Share, Split};
+
+/// What happened to one route or another part of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteChange {
     /// New in this table.
@@ -19,7 +24,7 @@ pub enum RouteChange {
         /// The share it had.
         share: Option<Share>,
     },
-    /// Another share, with the same bucket assignment.
+    /// Another share, with the same bucket assignment: exactly the clients in between move.
     Shifted {
         /// Its name.
         route: String,
@@ -32,16 +37,182 @@ pub enum RouteChange {
     },
     /// Something else changed: which keys, and which share of clients changes arm through it.
     Changed {
-        /// Its name, or `default`, or the name of an upstream.
+        /// Its name, or `default`.
         route: String,
-        /// Words for people: `to`, `path`, `sticky`, ...
+        /// Keys as in the file: `to`, `path`, `sticky`, ...
         keys: Vec<&'static str>,
-        /// Share of clients that change arm.
+        /// Share of clients that change arm, by their buckets.
         moves: Share,
+        /// `moves` is what is to be expected, because clients have other buckets now.
+        expected: bool,
     },
+    /// An upstream, store or cohort.
+    Part {
+        /// `upstream`, `store` or `cohort`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Keys that changed, or `added`, or `removed`.
+        keys: Vec<&'static str>,
+    },
+    /// Equally specific routes stand in another order.
+    Reordered,
 }
 
-/// What changes from `old` to `new`, in the order of the new file, removed routes last.
-pub fn diff(_old: &RouteTable, _new: &RouteTable) -> Vec<RouteChange> {
-    Vec::new()
+impl fmt::Display for RouteChange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { route, share: None } => write!(out, "{route} added"),
+            Self::Added { route, share: Some(share) } => write!(out, "{route} added at {share} %"),
+            Self::Removed { route, share: None } => write!(out, "{route} removed"),
+            Self::Removed { route, share: Some(share) } => write!(out, "{route} removed (was {share} %)"),
+            Self::Shifted { route, from, to, moves } => {
+                let arm = if to > from { "the candidate" } else { "legacy" };
+                write!(out, "{route} {from} % -> {to} % ({moves} % of clients move to {arm})")
+            }
+            Self::Changed { route, keys, moves, expected } => {
+                write!(out, "{route} changed: {}", keys.join(", "))?;
+                match (moves, expected) {
+                    (&Share::NONE, false) => Ok(()),
+                    (moves, false) => write!(out, " ({moves} % of clients change arm)"),
+                    (moves, true) => {
+                        write!(out, " (about {moves} % of clients change arm: their buckets are new)")
+                    }
+                }
+            }
+            Self::Part { kind, name, keys } => match keys.as_slice() {
+                [what @ ("added" | "removed")] => write!(out, "{kind} {name} {what}"),
+                keys => write!(out, "{kind} {name} changed: {}", keys.join(", ")),
+            },
+            Self::Reordered => out.write_str("equally specific routes stand in another order"),
+        }
+    }
+}
+
+/// What changes from `old` to `new`: routes in the order of the new file, removed ones, then everything else.
+///
+/// Empty exactly when both tables have the same identity.
+pub fn diff(old: &RouteTable, new: &RouteTable) -> Vec<RouteChange> {
+    let before: BTreeMap<&str, &Route> = old.routes().iter().map(|it| (it.name.as_str(), it)).collect();
+    let after: BTreeMap<&str, &Route> = new.routes().iter().map(|it| (it.name.as_str(), it)).collect();
+    let mut changes = Vec::new();
+    for route in new.routes() {
+        match before.get(route.name.as_str()) {
+            Some(was) => changes.extend(route_changes((old, was), (new, route))),
+            None => changes.push(RouteChange::Added { route: route.name.clone(), share: share(route) }),
+        }
+    }
+    let gone = old.routes().iter().filter(|route| !after.contains_key(route.name.as_str()));
+    changes.extend(gone.map(|route| RouteChange::Removed { route: route.name.clone(), share: share(route) }));
+    let keys = changed_keys(&canonical::defaults(old), &canonical::defaults(new));
+    if !keys.is_empty() {
+        let (moves, expected) = (Share::NONE, false);
+        changes.push(RouteChange::Changed { route: "default".to_owned(), keys, moves, expected });
+    }
+    changes.extend(part_changes("upstream", &upstreams(old), &upstreams(new)));
+    changes.extend(part_changes("store", &stores(old), &stores(new)));
+    changes.extend(part_changes("cohort", &cohorts(old), &cohorts(new)));
+    if changes.is_empty() && ties(old) != ties(new) {
+        changes.push(RouteChange::Reordered);
+    }
+    changes
+}
+
+fn share(route: &Route) -> Option<Share> {
+    match &route.destination {
+        Destination::Split(split) => Some(split.share),
+        _ => None,
+    }
+}
+
+/// At most a shift and a change of other keys.
+fn route_changes(old: (&RouteTable, &Route), new: (&RouteTable, &Route)) -> Vec<RouteChange> {
+    let mut keys = changed_keys(&canonical::route(old.0, old.1), &canonical::route(new.0, new.1));
+    let name = &new.1.name;
+    let (mut changes, mut moved) = (Vec::new(), moves(&old.1.destination, &new.1.destination));
+    if let (Destination::Split(was), Destination::Split(is)) = (&old.1.destination, &new.1.destination)
+        && same_buckets(was, is)
+        && was.share != is.share
+    {
+        let (from, to) = (was.share, is.share);
+        changes.push(RouteChange::Shifted { route: name.clone(), from, to, moves: moved.0 });
+        keys.retain(|key| *key != "percent");
+        moved.0 = Share::NONE;
+    }
+    if !keys.is_empty() {
+        changes.push(RouteChange::Changed { route: name.clone(), keys, moves: moved.0, expected: moved.1 });
+    }
+    changes
+}
+
+/// Share of clients that change arm, and whether that is an expectation.
+fn moves(old: &Destination, new: &Destination) -> (Share, bool) {
+    let exactly = |thousandths| (at_most_all(thousandths), false);
+    match (old, new) {
+        (Destination::Split(old), Destination::Split(new)) => {
+            let (from, to) = (u64::from(old.share.thousandths()), u64::from(new.share.thousandths()));
+            if same_buckets(old, new) {
+                return exactly(from.abs_diff(to));
+            }
+            // Independent buckets: those of one side only.
+            let all = u64::from(Share::ALL.thousandths());
+            let both = from * (all - to) + to * (all - from);
+            let certain = from % all == 0 || to % all == 0;
+            (at_most_all((both + all / 2) / all), !certain)
+        }
+        (Destination::Split(split), Destination::Legacy)
+        | (Destination::Legacy, Destination::Split(split)) => (split.share, false),
+        (Destination::Retired(_), Destination::Retired(_)) | (Destination::Legacy, Destination::Legacy) => {
+            (Share::NONE, false)
+        }
+        (Destination::Retired(_), _) | (_, Destination::Retired(_)) => (Share::ALL, false),
+    }
+}
+
+fn same_buckets(old: &Split, new: &Split) -> bool {
+    old.hash_name == new.hash_name && old.sticky == new.sticky && old.issue_cookie == new.issue_cookie
+}
+
+fn at_most_all(thousandths: u64) -> Share {
+    u32::try_from(thousandths).ok().and_then(Share::from_thousandths).unwrap_or(Share::ALL)
+}
+
+/// Keys whose meaning differs; a key that one side lacks differs.
+fn changed_keys(old: &[Field], new: &[Field]) -> Vec<&'static str> {
+    let mut keys: Vec<&'static str> =
+        new.iter().filter(|field| !old.contains(field)).map(|(key, _)| *key).collect();
+    let gone = old.iter().filter(|(key, _)| !new.iter().any(|(other, _)| other == key));
+    keys.extend(gone.map(|(key, _)| *key));
+    keys
+}
+
+type Part<'t> = (&'t str, Vec<Field>);
+
+fn upstreams(table: &RouteTable) -> Vec<Part<'_>> {
+    table.upstreams().iter().map(|it| (it.name.as_str(), canonical::upstream(it))).collect()
+}
+
+fn stores(table: &RouteTable) -> Vec<Part<'_>> {
+    table.stores().iter().map(|it| (it.name.as_str(), canonical::store(it))).collect()
+}
+
+fn cohorts(table: &RouteTable) -> Vec<Part<'_>> {
+    table.cohorts().iter().map(|it| (it.name.as_str(), canonical::cohort(it))).collect()
+}
+
+fn part_changes(kind: &'static str, old: &[Part<'_>], new: &[Part<'_>]) -> Vec<RouteChange> {
+    let change = |name: &str, keys| RouteChange::Part { kind, name: name.to_owned(), keys };
+    let mut changes = Vec::new();
+    for (name, fields) in new {
+        let keys = match old.iter().find(|(other, _)| other == name) {
+            Some((_, was)) => changed_keys(was, fields),
+            None => vec!["added"],
+        };
+        if !keys.is_empty() {
+            changes.push(change(name, keys));
+        }
+    }
+    let gone = old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name));
+    changes.extend(gone.map(|(name, _)| change(name, vec!["removed"])));
+    changes
 }

@@ -11,11 +11,13 @@
 //! - `table`: what it means: routes, upstreams, stores, cohorts; valid by construction, no setters.
 //! - `path`: the one normalisation of a request path. `pattern`: what a route's path can be.
 //! - `assemble`: from valid parts to a table.
+//! - `precedence`: which of two routes is more specific. `condition`: whether a condition holds.
 //! - `index`: the routes of a table arranged so that a match does not slow down with their number.
 //! - `sticky`: which client a request belongs to. `bucket`: the client's fixed place in `0..100_000`.
 //! - `decide`: the decision, and why. `explain`: the same decision with the routes that nearly matched.
 //! - `diff`: what changes between two tables, and which share of clients moves.
-//! - `identity`: the hash of the resolved table. `schema`: the JSON schema of routes.toml.
+//! - `canonical`: the meaning of each part as bytes. `identity`: the hash of the resolved table.
+//! - `rollback`: a table whose candidates get nobody. `schema`: the JSON schema of routes.toml.
 
 // A test that fails may panic where it stands.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -24,13 +26,20 @@
 #[allow(dead_code)]
 mod assemble;
 mod bucket;
+mod canonical;
+mod condition;
 mod decide;
 mod diff;
 mod explain;
+mod identity;
+mod index;
 mod path;
 mod pattern;
+mod precedence;
 mod problem;
+mod rollback;
 mod source;
+mod sticky;
 mod table;
 
 pub use bucket::{BUCKETS, bucket};
@@ -40,6 +49,7 @@ pub use explain::{Explanation, Loser, Miss};
 pub use path::{NormalPath, PathProblem};
 pub use pattern::{PathPattern, PatternProblem, Segment};
 pub use problem::{Problem, Report, Severity};
+pub use rollback::RolledBack;
 pub use source::{FileSet, SourceFile, Variables};
 pub use table::{
     Check, Cohort, CohortIndex, Condition, Destination, HealthCheck, HostPattern, MethodSet, Origin,

@@ -246,7 +246,7 @@ fn read(path: &[u8], reading: u8) -> Result<(SmallVec<[u8; STACK_BYTES]>, u8), P
 }
 
 /// The byte that two hexadecimal digits at `at` stand for.
-fn decode(path: &[u8], at: usize) -> Option<u8> {
+pub(crate) fn decode(path: &[u8], at: usize) -> Option<u8> {
     let digit = |at: usize| path.get(at).and_then(|&byte| char::from(byte).to_digit(16));
     u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
 }

@@ -9,6 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use regex::Regex;
 
+use crate::index::Index;
 use crate::pattern::PathPattern;
 use crate::problem::Report;
 use crate::source::{FileSet, Variables};
@@ -41,6 +42,7 @@ pub struct RouteTable {
     pub(crate) stores: Box<[Store]>,
     pub(crate) cohorts: Box<[Cohort]>,
     pub(crate) hash: TableHash,
+    pub(crate) index: Arc<Index>,
 }
 
 impl RouteTable {
@@ -133,7 +135,7 @@ pub struct Origin {
 }
 
 /// A named slice of the HTTP surface and where it goes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// Unique; also the metric label.
     pub name: String,
@@ -220,7 +222,7 @@ impl Stage {
 }
 
 /// Where a route goes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Destination {
     /// No `to`: the route only names a slice of legacy, for its metrics, timeouts or sunset.
     Legacy,
@@ -231,7 +233,7 @@ pub enum Destination {
 }
 
 /// How a route divides its clients.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Split {
     /// The upstream the route moves to.
     pub candidate: UpstreamIndex,

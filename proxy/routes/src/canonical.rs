@@ -1,0 +1,217 @@
+//! The meaning of each part of a table as bytes, key by key: what `identity` hashes and `diff` compares.
+//!
+//! Names stand for positions, sets are sorted, places in files are left out. Every struct is taken apart field
+//! by field, so that a new field does not compile until it has its place here.
+
+use std::time::Duration;
+
+use http::header::HeaderValue;
+
+use crate::table::{
+    Cohort, Condition, Destination, HealthCheck, HostPattern, MethodSet, PathOptions, Retire, Rewrite,
+    RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Timeouts, Upstream, Writer,
+};
+
+/// A key as written in routes.toml, and what it means.
+pub(crate) type Field = (&'static str, Bytes);
+
+/// Texts, each with its length before it, so that no two lists of texts are the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Bytes(Vec<u8>);
+
+impl Bytes {
+    /// One text after those already there.
+    pub(crate) fn and(mut self, text: impl AsRef<[u8]>) -> Self {
+        let text = text.as_ref();
+        self.0.extend((text.len() as u64).to_le_bytes());
+        self.0.extend(text);
+        self
+    }
+
+    /// The bytes.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn all<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> Self {
+        texts.into_iter().fold(Self::default(), Self::and)
+    }
+
+    fn set<T: AsRef<[u8]> + Ord>(texts: impl IntoIterator<Item = T>) -> Self {
+        let mut texts: Vec<T> = texts.into_iter().collect();
+        texts.sort();
+        Self::all(texts)
+    }
+
+    fn number(number: &impl ToString) -> Self {
+        Self::default().and(number.to_string())
+    }
+
+    fn optional<T: AsRef<[u8]>>(text: Option<T>) -> Self {
+        Self::all(text)
+    }
+
+    fn time(time: Duration) -> Self {
+        Self::number(&time.as_nanos())
+    }
+}
+
+/// `[defaults]` and the main keys.
+pub(crate) fn defaults(table: &RouteTable) -> Vec<Field> {
+    let Timeouts { response, idle } = &table.timeouts;
+    vec![
+        ("legacy", Bytes::default().and(&table.upstream(table.legacy).name)),
+        ("timeout", Bytes::time(*response)),
+        ("idle_timeout", Bytes::time(*idle)),
+        ("trusted_proxies", Bytes::set(table.trusted_proxies.iter().map(ToString::to_string))),
+        ("allow_empty", Bytes::number(&table.allow_empty)),
+    ]
+}
+
+/// One route. The name is not among the fields.
+pub(crate) fn route(table: &RouteTable, route: &Route) -> Vec<Field> {
+    let Route {
+        name: _,
+        host,
+        path,
+        path_options: PathOptions { ignore_case, ignore_trailing_slash },
+        methods,
+        when,
+        destination,
+        legacy,
+        pins,
+        store,
+        side_effects,
+        timeouts: Timeouts { response, idle },
+        rewrite: Rewrite { host: rewrite_host },
+        sunset,
+        meta,
+        origin: _,
+    } = route;
+    let mut fields = vec![
+        ("host", host_bytes(host)),
+        ("path", Bytes::default().and(path_kind(path)).and(path.to_string())),
+        ("path_case", Bytes::number(ignore_case)),
+        ("trailing_slash", Bytes::number(ignore_trailing_slash)),
+        ("methods", method_bytes(methods)),
+        ("when", Bytes::set(when.iter().map(condition_text))),
+        ("legacy", Bytes::default().and(&table.upstream(*legacy).name)),
+        (
+            "pin",
+            Bytes::all(
+                pins.iter().map(|pin| format!("{} {}", pin.to_candidate, condition_text(&pin.condition))),
+            ),
+        ),
+        ("store", Bytes::optional(store.map(|store| &table.stores()[store.0 as usize].name))),
+        ("side_effects", Bytes::number(side_effects)),
+        ("timeout", Bytes::time(*response)),
+        ("idle_timeout", Bytes::time(*idle)),
+        ("rewrite", rewrite_bytes(rewrite_host)),
+        ("sunset", sunset_bytes(sunset.as_ref())),
+        ("meta", Bytes::all(meta.iter().flat_map(|(key, value)| [key, value]))),
+    ];
+    fields.extend(destination_fields(table, destination));
+    fields
+}
+
+/// One upstream. The name is not among the fields.
+pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
+    let Upstream { name: _, targets, health, connect_timeout, keep_alive, max_connections, origin: _ } =
+        upstream;
+    let target = |target: &crate::table::Target| format!("{} {}", target.host, target.port);
+    vec![
+        ("targets", Bytes::set(targets.iter().map(target))),
+        ("health", health_bytes(health.as_ref())),
+        ("connect_timeout", Bytes::time(*connect_timeout)),
+        ("keep_alive", Bytes::time(*keep_alive)),
+        ("max_connections", Bytes::optional(max_connections.map(|it| it.to_string()))),
+    ]
+}
+
+/// One store. The name is not among the fields.
+pub(crate) fn store(store: &Store) -> Vec<Field> {
+    let Store { name: _, mode } = store;
+    let (mode, writer) = match mode {
+        StoreMode::Shared => ("shared", "both"),
+        StoreMode::Separate(Writer::Legacy) => ("separate", "legacy"),
+        StoreMode::Separate(Writer::Candidate) => ("separate", "candidate"),
+    };
+    vec![("mode", Bytes::default().and(mode)), ("writer", Bytes::default().and(writer))]
+}
+
+/// One cohort. The name is not among the fields.
+pub(crate) fn cohort(cohort: &Cohort) -> Vec<Field> {
+    let Cohort { name: _, share, percent_origin: _ } = cohort;
+    vec![("percent", Bytes::number(&share.thousandths()))]
+}
+
+fn destination_fields(table: &RouteTable, destination: &Destination) -> Vec<Field> {
+    match destination {
+        Destination::Legacy => Vec::new(),
+        Destination::Retired(Retire { link }) => {
+            vec![("retire", Bytes::optional(link.as_ref().map(HeaderValue::as_bytes)))]
+        }
+        Destination::Split(split) => split_fields(table, split),
+    }
+}
+
+fn split_fields(table: &RouteTable, split: &Split) -> Vec<Field> {
+    let Split { candidate, share, cohort, hash_name, sticky, issue_cookie, percent_origin: _ } = split;
+    vec![
+        ("to", Bytes::default().and(&table.upstream(*candidate).name)),
+        ("percent", Bytes::number(&share.thousandths())),
+        ("cohort", Bytes::optional(cohort.map(|cohort| &table.cohorts()[cohort.0 as usize].name))),
+        ("hash_as", Bytes::default().and(hash_name.as_bytes())),
+        ("sticky", Bytes::all(sticky.iter().map(ToString::to_string))),
+        ("issue_cookie", Bytes::optional(issue_cookie.as_deref())),
+    ]
+}
+
+/// A condition as in the file has all of its meaning.
+fn condition_text(condition: &Condition) -> String {
+    condition.to_string()
+}
+
+fn path_kind(path: &crate::pattern::PathPattern) -> &'static str {
+    if matches!(path, crate::pattern::PathPattern::Regex(_)) { "path_regex" } else { "path" }
+}
+
+fn host_bytes(host: &HostPattern) -> Bytes {
+    match host {
+        HostPattern::Any => Bytes::default(),
+        HostPattern::Exact(name) => Bytes::default().and(name.as_bytes()),
+        HostPattern::Suffix(suffix) => Bytes::default().and(format!("*{suffix}")),
+    }
+}
+
+fn method_bytes(methods: &MethodSet) -> Bytes {
+    match methods {
+        MethodSet::Any => Bytes::default(),
+        MethodSet::Only(methods) => Bytes::set(methods.iter().map(http::Method::as_str)),
+    }
+}
+
+fn rewrite_bytes(host: &RewriteHost) -> Bytes {
+    match host {
+        RewriteHost::Keep => Bytes::default(),
+        RewriteHost::Upstream => Bytes::default().and("upstream"),
+        RewriteHost::Fixed(host) => Bytes::default().and("fixed").and(host.as_bytes()),
+    }
+}
+
+fn sunset_bytes(sunset: Option<&Sunset>) -> Bytes {
+    let Some(Sunset { date, link }) = sunset else { return Bytes::default() };
+    Bytes::all([Some(date), link.as_ref()].into_iter().flatten().map(HeaderValue::as_bytes))
+}
+
+fn health_bytes(health: Option<&HealthCheck>) -> Bytes {
+    let Some(health) = health else { return Bytes::default() };
+    let HealthCheck { path, every, timeout, unhealthy_after, healthy_after } = health;
+    Bytes::all([
+        path.clone(),
+        every.as_nanos().to_string(),
+        timeout.as_nanos().to_string(),
+        unhealthy_after.to_string(),
+        healthy_after.to_string(),
+    ])
+}
