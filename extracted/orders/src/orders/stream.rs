@@ -1,0 +1,64 @@
+//! The live status of one order, as server-sent events.
+
+use std::{convert::Infallible, pin::Pin, time::Duration};
+
+use axum::response::sse::Event;
+use futures_util::{Stream, stream};
+use serde_json::json;
+
+use super::Order;
+use crate::{app::Service, problem::Problem, sessions::User};
+
+/// The monolith may change the order in the shared database, so the stream looks there.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Events named `status`, each with `{"status","version"}`.
+pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>;
+
+/// The status now, then each change, until the order is cancelled or the service stops.
+pub(super) async fn changes(service: Service, buyer: User, id: i64) -> Result<Changes, Problem> {
+    let first = service.orders.get(&buyer, id).await?;
+    let start = Watch { service, buyer, id, seen: None, next: Some(first) };
+    Ok(Box::pin(stream::unfold(start, |mut watch| async move {
+        let order = watch.next_change().await?;
+        Some((Ok(event(&order)), watch))
+    })))
+}
+
+struct Watch {
+    service: Service,
+    buyer: User,
+    id: i64,
+    /// Version and finality of what was sent last.
+    seen: Option<(i64, bool)>,
+    next: Option<Order>,
+}
+
+impl Watch {
+    /// Waits for a version that was not sent yet; `None` ends the stream.
+    async fn next_change(&mut self) -> Option<Order> {
+        loop {
+            if let Some(order) = self.next.take() {
+                let last = self.seen.map(|(version, _)| version);
+                self.seen = Some((order.version, order.status == "cancelled"));
+                if last != Some(order.version) {
+                    return Some(order);
+                }
+            }
+            if matches!(self.seen, Some((_, true))) {
+                return None;
+            }
+            tokio::select! {
+                () = self.service.stop.cancelled() => return None,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            self.next = Some(self.service.orders.get(&self.buyer, self.id).await.ok()?);
+        }
+    }
+}
+
+fn event(order: &Order) -> Event {
+    Event::default()
+        .event("status")
+        .data(json!({ "status": order.status, "version": order.version }).to_string())
+}

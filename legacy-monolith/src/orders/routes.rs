@@ -1,0 +1,90 @@
+//! `/api/orders/*`.
+
+use axum::{
+    Json as Answer, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Sse, sse::KeepAlive},
+    routing::get,
+};
+use serde::Deserialize;
+
+use super::{Line, Listing, Order, Quote, Wanted, stream};
+use crate::{
+    app::Shop,
+    problem::{Json, Path, Problem, Query},
+    users::SignedIn,
+};
+
+pub(crate) fn routes() -> Router<Shop> {
+    Router::new()
+        .route("/api/orders", get(list).post(create))
+        .route("/api/orders/quote", get(quote))
+        .route("/api/orders/{id}", get(show).delete(cancel))
+        .route("/api/orders/{id}/stream", get(watch))
+}
+
+#[derive(Deserialize)]
+struct NewOrder {
+    items: Vec<Line>,
+}
+
+async fn create(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Json(new): Json<NewOrder>,
+) -> Result<(StatusCode, Answer<Order>), Problem> {
+    let order = shop.orders.create(&user, new.items).await?;
+    Ok((StatusCode::CREATED, Answer(order)))
+}
+
+async fn list(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Query(wanted): Query<Wanted>,
+) -> Result<Answer<Listing>, Problem> {
+    shop.orders.list(&user, wanted).await.map(Answer)
+}
+
+async fn show(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<i64>,
+) -> Result<Answer<Order>, Problem> {
+    shop.orders.get(&user, id).await.map(Answer)
+}
+
+async fn cancel(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<i64>,
+) -> Result<Answer<Order>, Problem> {
+    shop.orders.cancel(&user, id).await.map(Answer)
+}
+
+/// `?item=ID:QTY`, once per line.
+async fn quote(
+    State(shop): State<Shop>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Answer<Quote>, Problem> {
+    let items = pairs.iter().filter(|(name, _)| name == "item");
+    let lines = items.map(|(_, value)| line(value)).collect::<Result<_, _>>()?;
+    shop.orders.quote(lines).await.map(Answer)
+}
+
+fn line(text: &str) -> Result<Line, Problem> {
+    text.split_once(':')
+        .and_then(|(id, quantity)| {
+            Some(Line { ticket_id: id.parse().ok()?, quantity: quantity.parse().ok()? })
+        })
+        .ok_or_else(|| Problem::invalid("item", "must be `ID:QUANTITY`"))
+}
+
+async fn watch(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<i64>,
+) -> Result<impl IntoResponse, Problem> {
+    let changes = stream::changes(shop, user, id).await?;
+    Ok(Sse::new(changes).keep_alive(KeepAlive::default()))
+}

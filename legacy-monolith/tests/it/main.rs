@@ -1,0 +1,8 @@
+//! The monolith through its front door, and the fences between its modules.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fences;
+mod ordering;
+mod people;
+mod shop;
+mod stream;
