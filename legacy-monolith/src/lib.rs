@@ -7,8 +7,9 @@
 //! | [`seed`] | reproducible tickets and users |
 //! | `users`, `catalog`, `inventory`, `orders` | the modules: seam, routes, service, repository |
 //! | `web` | the HTML pages |
+//! | `problem` | what goes wrong, as the API answers it |
 //! | `operations` | health and the session question of extracted services |
-//! | [`serve`] | runs the application until told to stop |
+//! | `server`: [`serve`] | runs the application until told to stop |
 //!
 //! A module reaches another one through its seam only, never through its repository; a test holds that.
 

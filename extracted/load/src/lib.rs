@@ -3,7 +3,8 @@
 //!
 //! | part | job |
 //! |---|---|
-//! | [`run`] | drives the load for a while, then checks the books |
+//! | `load`: [`run`] | drives the load for a while, then checks the books |
+//! | `client` | one user's HTTP connection and cookie |
 //! | `visit` | what one virtual user does, and what it expects |
 //! | `ledger` | every acknowledged write, and the check through the API |
 //! | `tally` | counts and latencies |

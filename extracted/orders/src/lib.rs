@@ -7,8 +7,9 @@
 //! | [`Database`] | the monolith's SQLite file |
 //! | [`Sessions`] | asks the monolith who is signed in |
 //! | `orders` | routes, service, repository |
+//! | `problem` | what goes wrong, as the API answers it |
 //! | `metrics` | rate, errors, duration |
-//! | [`serve`] | runs the service until told to stop |
+//! | `server`: [`serve`] | runs the service until told to stop |
 
 mod app;
 mod database;
