@@ -7,6 +7,7 @@
 //!
 //! - `source`: the texts as the caller read them, and where a place in them is.
 //! - `written`: what was written: the keys of routes.toml with their spans. Private.
+//! - `meaning`: defaults filled in, names looked up, rules across keys. Private.
 //! - `problem`: what is wrong with it: code, place, found, expected, hint; one [`Report`] of all problems.
 //! - `table`: what it means: routes, upstreams, stores, cohorts; valid by construction, no setters.
 //! - `path`: the one normalisation of a request path. `pattern`: what a route's path can be.
@@ -15,32 +16,34 @@
 //! - `index`: the routes of a table arranged so that a match does not slow down with their number.
 //! - `sticky`: which client a request belongs to. `bucket`: the client's fixed place in `0..100_000`.
 //! - `decide`: the decision, and why. `explain`: the same decision with the routes that nearly matched.
-//! - `diff`: what changes between two tables, and which share of clients moves.
+//! - `dump`: a table as text. `diff`: what changes between two tables, and which share of clients moves.
 //! - `canonical`: the meaning of each part as bytes. `identity`: the hash of the resolved table.
 //! - `rollback`: a table whose candidates get nobody. `schema`: the JSON schema of routes.toml.
 
 // A test that fails may panic where it stands.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-// Until the reader of files calls it.
-#[allow(dead_code)]
 mod assemble;
 mod bucket;
 mod canonical;
 mod condition;
 mod decide;
 mod diff;
+mod dump;
 mod explain;
 mod identity;
 mod index;
+mod meaning;
 mod path;
 mod pattern;
 mod precedence;
 mod problem;
 mod rollback;
+mod schema;
 mod source;
 mod sticky;
 mod table;
+mod written;
 
 pub use bucket::{BUCKETS, bucket};
 pub use decide::{Arm, Decision, Reason, RequestParts};
@@ -50,6 +53,7 @@ pub use path::{NormalPath, PathProblem};
 pub use pattern::{PathPattern, PatternProblem, Segment};
 pub use problem::{Problem, Report, Severity};
 pub use rollback::RolledBack;
+pub use schema::schema;
 pub use source::{FileSet, SourceFile, Variables};
 pub use table::{
     Check, Cohort, CohortIndex, Condition, Destination, HealthCheck, HostPattern, MethodSet, Origin,

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use crate::index::Index;
+use crate::meaning;
 use crate::pattern::PathPattern;
 use crate::problem::Report;
 use crate::source::{FileSet, Variables};
@@ -47,15 +48,15 @@ pub struct RouteTable {
 
 impl RouteTable {
     /// Reads a file set whole: a table only when there is no error; the report holds all problems, warnings too.
-    pub fn parse(_files: &FileSet, _variables: &Variables) -> (Option<Self>, Report) {
-        (None, Report::default())
+    pub fn parse(files: &FileSet, variables: &Variables) -> (Option<Self>, Report) {
+        meaning::parse(files, variables)
     }
 
     /// The table of `banyan run --legacy URL`: no routes, everything to one upstream.
     ///
     /// `url` is `http://host:port`; the report names what is wrong with it.
-    pub fn legacy_only(_url: &str) -> (Option<Self>, Report) {
-        (None, Report::default())
+    pub fn legacy_only(url: &str) -> (Option<Self>, Report) {
+        meaning::legacy_only(url)
     }
 
     /// The upstream that answers whatever no route has taken.

@@ -1,0 +1,414 @@
+//! Routes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::catalog::{Catalog, check_name, duplicate};
+use super::cohort::MadeCohort;
+use super::defaults::{Chain, Defaults, chain, path_options};
+use super::{Told, condition, end, host, method, path, target};
+use crate::problem::{Draft, Problems};
+use crate::source::{Sources, Spot};
+use crate::table::{
+    CohortIndex, Condition, Destination, Pin, Rewrite, RewriteHost, Route, Share, Split, StickySource,
+    StoreIndex, Sunset, Timeouts, UpstreamIndex,
+};
+use crate::written::cohort::CohortTable;
+use crate::written::reader::{Field, Located, Named};
+use crate::written::route::{RewriteTable, RouteEntry, SunsetTable};
+use crate::written::store::StoreTable;
+use crate::written::upstream::UpstreamTable;
+use crate::written::word::ArmWord;
+
+/// A route and the places that later rules point at.
+pub(super) struct Placed {
+    pub(super) route: Route,
+    pub(super) spots: Spots,
+}
+
+/// Where parts of a route were written.
+pub(super) struct Spots {
+    pub(super) name: Spot,
+    pub(super) store: Option<Spot>,
+    pub(super) pins: Vec<Spot>,
+    /// Of the percentage and of the sticky chain, wherever they came from.
+    pub(super) split: Option<SplitSpots>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct SplitSpots {
+    /// `percent` or `cohort` in the route itself.
+    pub(super) share: Spot,
+    pub(super) sticky: Spot,
+}
+
+/// What a route may refer to.
+pub(super) struct Surroundings<'m, 'w> {
+    pub(super) defaults: &'m Defaults,
+    pub(super) upstreams: &'m mut Catalog<'w, UpstreamTable>,
+    pub(super) stores: &'m mut Catalog<'w, StoreTable>,
+    pub(super) cohorts: &'m mut Catalog<'w, CohortTable>,
+    pub(super) shares: &'m [Option<MadeCohort>],
+    pub(super) sources: &'m Sources<'w>,
+}
+
+/// All routes without problems, in file order.
+pub(super) fn make_all(
+    entries: &[Located<RouteEntry>],
+    mut around: Surroundings<'_, '_>,
+    problems: &mut Problems,
+) -> Vec<Placed> {
+    check_names(entries, problems);
+    entries.iter().filter_map(|entry| make(entry, &mut around, problems)).collect()
+}
+
+fn check_names(entries: &[Located<RouteEntry>], problems: &mut Problems) {
+    let mut first: BTreeMap<&str, &Located<String>> = BTreeMap::new();
+    for name in entries.iter().filter_map(|entry| entry.value.name.good()) {
+        check_name("route", name, problems);
+        if name.value == "default" {
+            let message = "`default` is the name of what no route has taken";
+            problems.push(Draft::error("reserved-name", name.spot, message));
+        }
+        match first.get(name.value.as_str()) {
+            Some(other) => problems.push(duplicate("route", name, other)),
+            None => drop(first.insert(&name.value, name)),
+        }
+    }
+}
+
+/// Every part is made before the first missing one ends it, so that all problems are told.
+fn make(
+    located: &Located<RouteEntry>,
+    around: &mut Surroundings<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Placed> {
+    let entry = &located.value;
+    let options = path_options(around.defaults.path_options, &entry.path_case, &entry.trailing_slash);
+    let host = host::pattern(&entry.host, problems);
+    let path = path::pattern(entry, options, located.spot, problems);
+    let methods = method::set(&entry.methods, problems);
+    let when = conditions(&entry.when, problems);
+    let pins = pins(entry, problems);
+    let destination = destination(located, around, problems);
+    let legacy = match &entry.legacy {
+        Field::Absent => around.defaults.legacy,
+        field => field.good().and_then(|name| around.upstreams.find(name, problems)).map(UpstreamIndex),
+    };
+    let store = store(&entry.store, around, problems);
+    let rewrite = entry.rewrite.value().map_or(Some(Rewrite::default()), |table| rewrite(table, problems));
+    let sunset = sunset(&entry.sunset, problems);
+    let name = entry.name.good()?;
+    let (destination, split) = destination?;
+    let route = Route {
+        name: name.value.clone(),
+        host: host?,
+        path: path?,
+        path_options: options,
+        methods: methods?,
+        when: when?,
+        destination,
+        legacy: legacy?,
+        pins: pins?,
+        store: store.ok()?,
+        side_effects: entry.side_effects.value().copied().unwrap_or(false),
+        timeouts: timeouts(entry, around.defaults),
+        rewrite: rewrite?,
+        sunset: sunset.ok()?,
+        meta: meta(&entry.meta),
+        origin: around.sources.origin(located.spot),
+    };
+    warn_same_upstream(entry, &route, problems);
+    let spots = Spots {
+        name: name.spot,
+        store: entry.store.spot(),
+        pins: entry.pin.value().into_iter().flatten().map(|pin| pin.spot).collect(),
+        split,
+    };
+    Some(Placed { route, spots })
+}
+
+fn store(
+    field: &Field<String>,
+    around: &mut Surroundings<'_, '_>,
+    problems: &mut Problems,
+) -> Result<Option<StoreIndex>, Told> {
+    match field {
+        Field::Absent => Ok(None),
+        Field::Bad(_) => Err(Told),
+        Field::Good(name) => around.stores.find(name, problems).map(StoreIndex).map(Some).ok_or(Told),
+    }
+}
+
+fn sunset(field: &Field<SunsetTable>, problems: &mut Problems) -> Result<Option<Sunset>, Told> {
+    match field {
+        Field::Absent => Ok(None),
+        Field::Bad(_) => Err(Told),
+        Field::Good(table) => end::sunset(&table.value, problems).map(Some).ok_or(Told),
+    }
+}
+
+fn warn_same_upstream(entry: &RouteEntry, route: &Route, problems: &mut Problems) {
+    if let (Some(to), Destination::Split(split)) = (entry.to.spot(), &route.destination)
+        && split.candidate == route.legacy
+    {
+        let message = "the candidate is the legacy upstream: this route moves nobody";
+        problems.push(Draft::warning("same-upstream", to, message));
+    }
+}
+
+fn conditions(
+    field: &Field<Vec<Located<crate::written::condition::ConditionTable>>>,
+    problems: &mut Problems,
+) -> Option<Vec<Condition>> {
+    let written = field.value().map(Vec::as_slice).unwrap_or_default();
+    let made: Vec<_> =
+        written.iter().map(|table| condition::make(&table.value, table.spot, problems)).collect();
+    made.into_iter().collect()
+}
+
+fn pins(entry: &RouteEntry, problems: &mut Problems) -> Option<Vec<Pin>> {
+    let written = entry.pin.value().map(Vec::as_slice).unwrap_or_default();
+    let made: Vec<_> = written
+        .iter()
+        .map(|pin| {
+            let condition = condition::make(&pin.value.condition(), pin.spot, problems);
+            let to_candidate = *pin.value.to.value()? == ArmWord::Candidate;
+            Some(Pin { condition: condition?, to_candidate })
+        })
+        .collect();
+    made.into_iter().collect()
+}
+
+type Went = (Destination, Option<SplitSpots>);
+
+fn destination(
+    located: &Located<RouteEntry>,
+    around: &mut Surroundings<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Went> {
+    let entry = &located.value;
+    if let Some(spot) = entry.retire.spot() {
+        let retired = entry.retire.value().and_then(|table| end::retire(table, problems));
+        if let Some((key, _, other)) = split_keys(entry).into_iter().find(|(.., spot)| spot.is_some()) {
+            let message = format!("a retired route answers 410 to everybody and has no `{key}`");
+            problems.push(Draft::error("retire-and-to", other?, message).related(spot, "retired here"));
+        }
+        return Some((Destination::Retired(retired?), None));
+    }
+    match &entry.to {
+        Field::Absent => {
+            without_to(entry, problems);
+            Some((Destination::Legacy, None))
+        }
+        to => {
+            let candidate =
+                to.good().and_then(|name| around.upstreams.find(name, problems)).map(UpstreamIndex);
+            split(located, candidate, around, problems)
+                .map(|(split, spots)| (Destination::Split(split), Some(spots)))
+        }
+    }
+}
+
+/// Keys that say how a route divides its clients, with the code of the problem when there is no `to`.
+fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>); 7] {
+    [
+        ("to", "", entry.to.spot()),
+        ("percent", "percent-without-to", entry.percent.spot()),
+        ("cohort", "cohort-without-to", entry.cohort.spot()),
+        ("pin", "pin-without-to", entry.pin.spot()),
+        ("sticky", "sticky-without-to", entry.sticky.spot()),
+        ("hash_as", "hash-as-without-to", entry.hash_as.spot()),
+        ("issue_cookie", "issue-cookie-without-to", entry.issue_cookie.spot()),
+    ]
+}
+
+/// One missing `to` is one problem, however many keys wait for it.
+fn without_to(entry: &RouteEntry, problems: &mut Problems) {
+    if let Some((key, code, Some(spot))) = split_keys(entry).into_iter().find(|(.., spot)| spot.is_some()) {
+        let draft = Draft::error(code, spot, format!("`{key}` says nothing without `to`"));
+        problems.push(draft.hint("name the upstream the route moves to: `to = \"NAME\"`"));
+    }
+}
+
+/// Share, key and hash name of a route: its own or its cohort's.
+struct Basis {
+    share: Share,
+    cohort: Option<CohortIndex>,
+    hash_name: Arc<str>,
+    sticky: Chain,
+    share_spot: Spot,
+    percent_spot: Spot,
+}
+
+fn split(
+    located: &Located<RouteEntry>,
+    candidate: Option<UpstreamIndex>,
+    around: &mut Surroundings<'_, '_>,
+    problems: &mut Problems,
+) -> Option<(Split, SplitSpots)> {
+    let entry = &located.value;
+    let own = chain(&entry.sticky, problems);
+    let basis = match (&entry.percent, &entry.cohort) {
+        (Field::Absent, Field::Absent) => {
+            let message = "`to` needs `percent` or `cohort`";
+            let draft = Draft::error("to-without-percent", entry.to.spot()?, message);
+            problems.push(draft.hint("write `percent = 0` to begin with nobody"));
+            None
+        }
+        (percent, Field::Absent) => own_basis(entry, percent, own, around),
+        (Field::Absent, cohort) => cohort_basis(entry, cohort, around, problems),
+        (percent, cohort) => {
+            let message = "a route has `percent` or `cohort`, not both";
+            let draft = Draft::error("percent-and-cohort", cohort.spot()?, message);
+            problems.push(draft.related(percent.spot()?, "the other one"));
+            None
+        }
+    }?;
+    let sticky = require_sticky(&basis.sticky, basis.share_spot, problems)?;
+    let issue_cookie = issue_cookie(&entry.issue_cookie, sticky, problems).ok()?;
+    let split = Split {
+        candidate: candidate?,
+        share: basis.share,
+        cohort: basis.cohort,
+        hash_name: basis.hash_name,
+        sticky: Arc::clone(&sticky.value),
+        issue_cookie,
+        percent_origin: around.sources.origin(basis.percent_spot),
+    };
+    Some((split, SplitSpots { share: basis.share_spot, sticky: sticky.spot }))
+}
+
+fn own_basis(
+    entry: &RouteEntry,
+    percent: &Field<Share>,
+    own: Chain,
+    around: &Surroundings<'_, '_>,
+) -> Option<Basis> {
+    let percent = percent.good()?;
+    let name = entry.name.value()?;
+    Some(Basis {
+        share: percent.value,
+        cohort: None,
+        hash_name: entry.hash_as.value().unwrap_or(name).as_str().into(),
+        sticky: if own.is_absent() { around.defaults.sticky.clone() } else { own },
+        share_spot: percent.spot,
+        percent_spot: percent.spot,
+    })
+}
+
+fn cohort_basis(
+    entry: &RouteEntry,
+    cohort: &Field<String>,
+    around: &mut Surroundings<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Basis> {
+    let name = cohort.good()?;
+    for (key, code, spot) in [
+        ("sticky", "cohort-and-sticky", entry.sticky.spot()),
+        ("hash_as", "cohort-and-hash-as", entry.hash_as.spot()),
+    ] {
+        if let Some(spot) = spot {
+            let draft = Draft::error(code, spot, format!("a route of a cohort has no `{key}` of its own"));
+            let hint = format!("move it to `[cohorts.{}]`: all its routes hash alike", name.value);
+            problems.push(draft.related(name.spot, "the cohort").hint(hint));
+        }
+    }
+    let index = around.cohorts.find(name, problems)?;
+    let made = around.shares.get(index as usize)?.as_ref()?;
+    let percent = made.percent.good()?;
+    Some(Basis {
+        share: percent.value,
+        cohort: Some(CohortIndex(index)),
+        hash_name: Arc::clone(&made.hash_name),
+        sticky: made.sticky.clone(),
+        share_spot: name.spot,
+        percent_spot: percent.spot,
+    })
+}
+
+fn require_sticky<'c>(
+    chain: &'c Chain,
+    share: Spot,
+    problems: &mut Problems,
+) -> Option<&'c Located<Arc<[StickySource]>>> {
+    if chain.is_absent() {
+        let message = "a share needs `sticky`: nothing says what identifies a client";
+        let draft = Draft::error("missing-sticky", share, message);
+        problems.push(
+            draft.hint("write for example `sticky = [\"cookie:session\", \"client-ip\"]` in `[defaults]`"),
+        );
+    }
+    chain.good()
+}
+
+/// Name of the cookie to give to clients without a sticky value.
+fn issue_cookie(
+    field: &Field<bool>,
+    sticky: &Located<Arc<[StickySource]>>,
+    problems: &mut Problems,
+) -> Result<Option<Arc<str>>, Told> {
+    let written = match field {
+        Field::Absent => return Ok(None),
+        Field::Bad(_) => return Err(Told),
+        Field::Good(written) if !written.value => return Ok(None),
+        Field::Good(written) => written,
+    };
+    if sticky.value.contains(&StickySource::ClientIp) {
+        let message = "`issue_cookie` never happens: with `client-ip` every client has a sticky value";
+        let draft = Draft::error("issue-cookie-unused", written.spot, message);
+        problems.push(draft.related(sticky.spot, "holds `client-ip`"));
+        return Err(Told);
+    }
+    let cookie = sticky.value.iter().find_map(|source| match source {
+        StickySource::Cookie(name) => Some(Arc::from(&**name)),
+        _ => None,
+    });
+    if cookie.is_none() {
+        let message = "`issue_cookie` needs the name of a cookie in `sticky`";
+        let draft = Draft::error("issue-cookie-without-cookie", written.spot, message);
+        problems.push(draft.related(sticky.spot, "names no cookie"));
+        return Err(Told);
+    }
+    Ok(cookie)
+}
+
+fn timeouts(entry: &RouteEntry, defaults: &Defaults) -> Timeouts {
+    Timeouts {
+        response: entry.timeout.value().map_or(defaults.timeouts.response, |span| span.0),
+        idle: entry.idle_timeout.value().map_or(defaults.timeouts.idle, |span| span.0),
+    }
+}
+
+fn rewrite(table: &RewriteTable, problems: &mut Problems) -> Option<Rewrite> {
+    let host = match &table.host {
+        Field::Absent => RewriteHost::Keep,
+        Field::Bad(_) => return None,
+        Field::Good(word) => match word.value.as_str() {
+            "keep" => RewriteHost::Keep,
+            "upstream" => RewriteHost::Upstream,
+            _ => RewriteHost::Fixed(fixed_host(word, problems)?),
+        },
+    };
+    Some(Rewrite { host })
+}
+
+/// A name, or a name with a port.
+fn fixed_host(word: &Located<String>, problems: &mut Problems) -> Option<HeaderValue> {
+    let (name, port) = word.value.split_once(':').map_or((word.value.as_str(), None), |(n, p)| (n, Some(p)));
+    let good = host::is_name(name) && port.is_none_or(|port| target::port(port).is_some());
+    if good {
+        return HeaderValue::try_from(word.value.to_ascii_lowercase()).ok();
+    }
+    let message = format!("`{}` is no host", word.value);
+    let draft = Draft::error("bad-host", word.spot, message);
+    problems.push(draft.hint("`keep`, `upstream`, or a name like `legacy.internal`"));
+    None
+}
+
+fn meta(field: &Field<Named<String>>) -> BTreeMap<String, String> {
+    let entries = field.value().map(|named| named.0.as_slice()).unwrap_or_default();
+    entries.iter().filter_map(|(name, text)| Some((name.value.clone(), text.clone()?))).collect()
+}

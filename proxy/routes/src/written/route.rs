@@ -1,0 +1,115 @@
+//! `[[route]]`
+
+use super::condition::{ConditionTable, PinTable};
+use super::date::DateText;
+use super::duration::Span;
+use super::reader::{Located, Named};
+use super::sticky::StickyWord;
+use super::table::table;
+use super::word::{PathCase, TrailingSlash};
+use crate::table::Share;
+
+table! {
+    /// A named slice of the HTTP surface, and where it goes.
+    RouteEntry in "a route" {
+        /// Unique; also the metric label.
+        must name: String,
+        /// `api.example.com` or `*.example.com`; any host when absent.
+        may host: String,
+        /// `/a` exact, `/a/*` and everything below it, `/a/{id}/pdf` template.
+        may path: String,
+        /// A regular expression for the whole path, instead of `path`.
+        may path_regex: String,
+        /// Methods taken, `GET` implies `HEAD`; all when absent.
+        may methods: Vec<Located<String>>,
+        /// Conditions, all of which must hold.
+        may when: Vec<Located<ConditionTable>>,
+        /// Name of the upstream the route moves to; needs `percent` or `cohort`.
+        may to: String,
+        /// Percent of clients that `to` answers, 0 to 100, at most three decimals.
+        may percent: Share,
+        /// Name of the cohort that holds percentage and key, instead of `percent`.
+        may cohort: String,
+        /// What identifies a client, that of `[defaults]` when absent.
+        may sticky: Vec<Located<StickyWord>>,
+        /// Former name, so that clients keep their place after a rename.
+        may hash_as: String,
+        /// Gives clients that have no sticky value a random id in the cookie named in `sticky`.
+        may issue_cookie: bool,
+        /// Name of the store behind the route.
+        may store: String,
+        /// Safe methods of this route change something: treated as unsafe everywhere.
+        may side_effects: bool,
+        /// Conditions that choose an arm whatever the share; the first that holds wins.
+        may pin: Vec<Located<PinTable>>,
+        /// From the end of a request to the head of its answer, that of `[defaults]` when absent.
+        may timeout: Span,
+        /// Longest silence within a body or an upgraded stream, that of `[defaults]` when absent.
+        may idle_timeout: Span,
+        /// Name of the upstream of the legacy arm, that of `[defaults]` when absent.
+        may legacy: String,
+        /// What changes on the way to the upstream.
+        may rewrite: RewriteTable,
+        /// Announced end of life (RFC 8594).
+        may sunset: SunsetTable,
+        /// 410 Gone for everybody.
+        may retire: RetireTable,
+        /// Free words for people: owner, ticket.
+        may meta: Named<String>,
+        /// Whether upper and lower case differ in paths, as in `[defaults]` when absent.
+        may path_case: PathCase,
+        /// Whether a slash at the end of a path counts, as in `[defaults]` when absent.
+        may trailing_slash: TrailingSlash,
+    }
+    later ["shadow", "compare", "fallback", "ramp", "max_body", "collision", "retry", "breaker"]
+    hints [
+        "version" => "`version` belongs at the top of the main file, before the first table",
+        "include" => "`include` belongs at the top of the main file, before the first table",
+        "share" => "did you mean `percent`?",
+        "weight" => "did you mean `percent`?",
+        "upstream" => "did you mean `to`?",
+        "candidate" => "did you mean `to`?",
+        "prefix" => "write `path = \"/a/*\"` for everything below `/a`",
+        "regex" => "did you mean `path_regex`?",
+        "match" => "did you mean `when`?",
+        "conditions" => "did you mean `when`?",
+        "header" => "write `when = [{ header = \"NAME\", equals = \"VALUE\" }]`",
+        "headers" => "write `when = [{ header = \"NAME\", equals = \"VALUE\" }]`",
+        "query" => "write `when = [{ query = \"NAME\", equals = \"VALUE\" }]`",
+        "cookie" => "write `when = [{ cookie = \"NAME\", equals = \"VALUE\" }]`",
+        "retired" => "did you mean `retire = {}`?",
+        "connect_timeout" => "`connect_timeout` belongs to the upstream",
+    ]
+}
+
+table! {
+    /// What changes on the way to the upstream.
+    RewriteTable in "`rewrite`" {
+        /// Which Host the upstream sees: `keep` (the client's), `upstream` (the target's own) or a name.
+        may host: String,
+    }
+    later ["strip_prefix", "add_prefix", "path", "query", "location", "cookies"]
+    hints []
+}
+
+table! {
+    /// Announced end of life (RFC 8594).
+    SunsetTable in "`sunset`" {
+        /// Last day, `2027-06-30`, or moment, `2027-06-30T12:00:00Z`.
+        must date: DateText,
+        /// Where to read more.
+        may link: String,
+    }
+    later []
+    hints []
+}
+
+table! {
+    /// 410 Gone.
+    RetireTable in "`retire`" {
+        /// Where to read more.
+        may link: String,
+    }
+    later []
+    hints ["date" => "`date` belongs in `sunset`: a retired route is gone now"]
+}

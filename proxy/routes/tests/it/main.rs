@@ -1,0 +1,6 @@
+//! The public door of banyan-routes.
+
+// In tests a failed `unwrap` is a failed test.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod files;
