@@ -1,0 +1,359 @@
+//! The header fields that change between client and upstream, both ways.
+//!
+//! To the upstream, in this order:
+//! - `Banyan-Hop` is read against loops ([`Identity::check_loop`]);
+//! - hop-by-hop fields and what `Connection` names go (RFC 9110 7.6.1). `Trailer` stays, it is no longer one of them;
+//!   `TE: trailers` and an upgrade stay by choice. `Proxy-Authorization` goes: Banyan stands for the origin, and a
+//!   credential for a proxy is no business of an origin (RFC 9110 11.7.2). `Proxy` goes (CVE-2016-5385);
+//! - what an untrusted peer says about its own way here goes: `Forwarded`, every `X-Forwarded-*`, `X-Real-IP`, and
+//!   their twins with underscores, which many applications read as the same name;
+//! - `X-Forwarded-For/-Proto/-Host` and `Forwarded` (RFC 7239) are set, or for a trusted peer continued;
+//! - `Banyan-*` goes, `Banyan-Hop` is continued; `traceparent` passes or begins.
+//!
+//! To the client: hop-by-hop fields, what `Connection` names, and `Banyan-*` go.
+//!
+//! - `chain`: the addresses a request came through, read and written. `trace`: W3C trace context.
+
+mod chain;
+mod trace;
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::BytesMut;
+use http::header::{
+    CONNECTION, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE, VIA,
+};
+use http::{StatusCode, Version};
+use ipnet::IpNet;
+
+use crate::guard::Refused;
+use chain::Node;
+pub(crate) use chain::client_address;
+pub(crate) use trace::TraceId;
+
+const BANYAN_HOP: HeaderName = HeaderName::from_static("banyan-hop");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Most Banyans that one request passes.
+const MAX_HOPS: usize = 8;
+
+/// How one gateway signs what it forwards.
+pub(crate) struct Identity {
+    hop: HeaderValue,
+    via: bool,
+}
+
+/// The client side of a connection, with its address rendered once.
+pub(crate) struct Peer {
+    /// IPv4 even when it came mapped into IPv6.
+    pub(crate) address: IpAddr,
+    for_list: HeaderValue,
+    node: Node,
+}
+
+/// How the request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    #[allow(dead_code, reason = "the TLS listener makes it")]
+    Https,
+}
+
+/// What is known of a request besides its fields.
+pub(crate) struct Onward<'c> {
+    pub(crate) identity: &'c Identity,
+    pub(crate) peer: &'c Peer,
+    pub(crate) trusted_proxies: &'c [IpNet],
+    pub(crate) scheme: Scheme,
+    pub(crate) version: Version,
+    /// The upgrade to pass on, as [`wanted_upgrade`] found it.
+    pub(crate) upgrade: Option<HeaderValue>,
+}
+
+impl Identity {
+    /// `via` adds `Via: 1.1 banyan` both ways.
+    pub(crate) fn new(via: bool) -> Self {
+        // The keys of the hash come from the system's randomness.
+        let random = RandomState::new().build_hasher().finish();
+        // Leaked once per gateway: cloning a static value touches no counter that other threads touch.
+        let hop: &'static str = Box::leak(format!("{random:016x}").into_boxed_str());
+        Self { hop: HeaderValue::from_static(hop), via }
+    }
+
+    /// Refuses a request that this gateway has already forwarded, or that passed too many gateways.
+    pub(crate) fn check_loop(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let lines = headers.get_all(BANYAN_HOP).iter();
+        let hops = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+        let mut count = 0;
+        for hop in hops {
+            count += 1;
+            if hop == self.hop.as_bytes() || count >= MAX_HOPS {
+                return Err(Refused::Loop);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let address = address.ip().to_canonical();
+        let for_list = HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII");
+        Self { address, for_list, node: Node::from(address) }
+    }
+
+    fn is_trusted(&self, trusted_proxies: &[IpNet]) -> bool {
+        is_trusted(self.address, trusted_proxies)
+    }
+}
+
+fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
+    trusted_proxies.iter().any(|net| net.contains(&address))
+}
+
+impl Onward<'_> {
+    /// Changes the fields of a request for the upstream, whose `Host` must still be the client's.
+    pub(crate) fn prepare(&self, headers: &mut HeaderMap) -> TraceId {
+        let trusted = self.peer.is_trusted(self.trusted_proxies);
+        let hops =
+            headers.get(BANYAN_HOP).is_some().then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
+        let takes_trailers = takes_trailers(headers);
+        remove_nominated(headers);
+        remove_where(headers, |name| {
+            is_hop_by_hop(name) || is_of_requests_only(name) || (!trusted && is_claim_of_origin(name))
+        });
+        headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| self.identity.hop.clone()));
+        self.set_connection(headers, takes_trailers);
+        if trusted {
+            chain::complete(headers);
+        }
+        self.set_forwarded(headers, trusted);
+        if self.identity.via {
+            add_via(headers, self.version);
+        }
+        trace::pass_or_begin(headers)
+    }
+
+    fn set_connection(&self, headers: &mut HeaderMap, takes_trailers: bool) {
+        if takes_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        let options = match (&self.upgrade, takes_trailers) {
+            (Some(_), true) => "upgrade, te",
+            (Some(_), false) => "upgrade",
+            (None, true) => "te",
+            (None, false) => return,
+        };
+        headers.insert(CONNECTION, HeaderValue::from_static(options));
+        if let Some(protocols) = &self.upgrade {
+            headers.insert(UPGRADE, protocols.clone());
+        }
+    }
+
+    /// Appends to what is left of a trusted peer's fields, of which an untrusted peer has none left. `-Proto` and
+    /// `-Host` tell what the first proxy saw, so that a trusted peer's stay.
+    fn set_forwarded(&self, headers: &mut HeaderMap, trusted: bool) {
+        let host = headers.get(HOST).filter(|host| !host.is_empty()).cloned();
+        let is_continued = |name: &HeaderName| trusted && headers.contains_key(name);
+        let for_list = if is_continued(&X_FORWARDED_FOR) {
+            joined(headers, &X_FORWARDED_FOR, &self.peer.for_list)
+        } else {
+            self.peer.for_list.clone()
+        };
+        let element = chain::element(&self.peer.node, self.scheme, host.as_ref());
+        let forwarded =
+            if is_continued(&FORWARDED) { joined(headers, &FORWARDED, &element) } else { element };
+        headers.insert(X_FORWARDED_FOR, for_list);
+        headers.insert(FORWARDED, forwarded);
+        if let Entry::Vacant(place) = headers.entry(X_FORWARDED_PROTO) {
+            place.insert(self.scheme.value());
+        }
+        if let (Entry::Vacant(place), Some(host)) = (headers.entry(X_FORWARDED_HOST), host) {
+            place.insert(host);
+        }
+    }
+}
+
+impl Scheme {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn value(self) -> HeaderValue {
+        HeaderValue::from_static(self.as_str())
+    }
+}
+
+/// The protocols a client asks to change to: `Upgrade` of an HTTP/1.1 request whose `Connection` names it
+/// (RFC 9110 7.8). None for `h2c`, which RFC 9113 took back and which would smuggle requests past routing.
+pub(crate) fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    if version != Version::HTTP_11 || !has_option(headers, "upgrade") {
+        return None;
+    }
+    let mut lines = headers.get_all(UPGRADE).iter();
+    let protocols = lines.next()?;
+    let is_plain = lines.next().is_none() && protocols_of(protocols).all(|name| name != b"" && !is_h2c(name));
+    is_plain.then(|| protocols.clone())
+}
+
+/// Whether an answer changes to a protocol that was asked for; for a 101 otherwise, the answer is nonsense.
+pub(crate) fn is_wanted_switch(wanted: Option<&HeaderValue>, answer: &HeaderMap) -> bool {
+    let (Some(wanted), Some(chosen)) = (wanted, answer.get(UPGRADE)) else { return false };
+    protocols_of(chosen).all(|chosen| protocols_of(wanted).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
+}
+
+/// Changes the fields of an answer for the client. A wanted 101 keeps its `Upgrade`.
+pub(crate) fn prepare_answer(
+    status: StatusCode,
+    version: Version,
+    headers: &mut HeaderMap,
+    identity: &Identity,
+) {
+    let upgrade =
+        (status == StatusCode::SWITCHING_PROTOCOLS).then(|| headers.get(UPGRADE).cloned()).flatten();
+    remove_nominated(headers);
+    remove_where(headers, |name| is_hop_by_hop(name) || name.starts_with("banyan-"));
+    if let Some(protocol) = upgrade {
+        headers.insert(UPGRADE, protocol);
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    if identity.via {
+        add_via(headers, version);
+    }
+}
+
+/// Names of an `Upgrade` list without their versions' spaces: `websocket`, `foo/2`.
+fn protocols_of(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn is_h2c(protocol: &[u8]) -> bool {
+    protocol.eq_ignore_ascii_case(b"h2c") || protocol.eq_ignore_ascii_case(b"h2")
+}
+
+/// Only `trailers` of `TE` concerns the other side: codings are taken off here.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(TE).iter();
+    lines.flat_map(protocols_of).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+fn has_option(headers: &HeaderMap, wanted: &str) -> bool {
+    headers.get_all(CONNECTION).iter().flat_map(options_of).any(|option| option.eq_ignore_ascii_case(wanted))
+}
+
+/// Options of one `Connection` line; what is no text names no field.
+fn options_of(line: &HeaderValue) -> impl Iterator<Item = &str> {
+    line.to_str().unwrap_or("").split(',').map(str::trim_ascii)
+}
+
+/// Removes `Connection` and every field it names, but for those that the message itself needs.
+fn remove_nominated(headers: &mut HeaderMap) {
+    let lines = match headers.entry(CONNECTION) {
+        Entry::Occupied(entry) => entry.remove_entry_mult().1.collect::<SmallLines>(),
+        Entry::Vacant(_) => return,
+    };
+    for option in lines.0.iter().chain(&lines.1).flat_map(options_of) {
+        // The usual options name no field worth a look-up, or fields that go anyway.
+        let is_usual =
+            ["close", "keep-alive", "upgrade", "te"].iter().any(|usual| option.eq_ignore_ascii_case(usual));
+        let is_needed = ["host", "content-length"].iter().any(|needed| option.eq_ignore_ascii_case(needed));
+        if !is_usual && !is_needed && !option.is_empty() {
+            headers.remove(option);
+        }
+    }
+}
+
+/// One line without allocating, more with.
+#[derive(Default)]
+struct SmallLines(Option<HeaderValue>, Vec<HeaderValue>);
+
+impl FromIterator<HeaderValue> for SmallLines {
+    fn from_iter<I: IntoIterator<Item = HeaderValue>>(lines: I) -> Self {
+        let mut lines = lines.into_iter();
+        Self(lines.next(), lines.collect())
+    }
+}
+
+/// RFC 9110 7.6.1, and `Proxy-*`, which belong to a proxy the client has chosen.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Never a client's to send: `Proxy`, which CGI takes for its own setting, what only goes with `Upgrade: h2c`, and
+/// Banyan's own words.
+fn is_of_requests_only(name: &str) -> bool {
+    matches!(name, "proxy" | "http2-settings") || begins(name, "banyan-")
+}
+
+/// What a proxy says of where a request came from.
+fn is_claim_of_origin(name: &str) -> bool {
+    name == "forwarded" || begins(name, "x-forwarded-") || is_twin(name, "x-real-ip")
+}
+
+/// Begins with `start`, where an underscore counts as a hyphen.
+fn begins(name: &str, start: &str) -> bool {
+    name.len() >= start.len() && is_twin_bytes(&name.as_bytes()[..start.len()], start.as_bytes())
+}
+
+fn is_twin(name: &str, of: &str) -> bool {
+    is_twin_bytes(name.as_bytes(), of.as_bytes())
+}
+
+fn is_twin_bytes(name: &[u8], of: &[u8]) -> bool {
+    name.len() == of.len()
+        && name.iter().zip(of).all(|(&byte, &of)| byte == of || (byte == b'_' && of == b'-'))
+}
+
+/// Removes the fields whose (lower-case) name is condemned. Allocates only when there are any.
+fn remove_where(headers: &mut HeaderMap, is_condemned: impl Fn(&str) -> bool) {
+    let condemned: Vec<HeaderName> =
+        headers.keys().filter(|name| is_condemned(name.as_str())).cloned().collect();
+    for name in condemned {
+        headers.remove(name);
+    }
+}
+
+/// All lines of a list field and one more element, as one line.
+fn joined(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> HeaderValue {
+    let lines = headers.get_all(name);
+    let length: usize = lines.iter().map(|line| line.len() + 2).sum();
+    let mut text = BytesMut::with_capacity(length + last.len());
+    for line in lines.iter().filter(|line| !line.is_empty()) {
+        text.extend_from_slice(line.as_bytes());
+        text.extend_from_slice(b", ");
+    }
+    text.extend_from_slice(last.as_bytes());
+    HeaderValue::from_maybe_shared(text.freeze()).expect("valid values with commas between them are valid")
+}
+
+/// RFC 9110 7.6.3. The version is the one in which the message arrived.
+fn add_via(headers: &mut HeaderMap, version: Version) {
+    let hop = HeaderValue::from_static(match version {
+        Version::HTTP_10 => "1.0 banyan",
+        Version::HTTP_2 => "2 banyan",
+        _ => "1.1 banyan",
+    });
+    let via = if headers.contains_key(VIA) { joined(headers, &VIA, &hop) } else { hop };
+    headers.insert(VIA, via);
+}
+
+#[cfg(test)]
+mod tests;

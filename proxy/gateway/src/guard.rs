@@ -1,0 +1,551 @@
+//! What hyper's HTTP/1 server lets through and Banyan refuses before routing.
+//!
+//! - `Host`: exactly one with HTTP/1.1, well-formed (RFC 9112 3.2, RFC 9110 7.2).
+//! - Target: origin-form, absolute-form, or `*` with OPTIONS (RFC 9112 3.2). A fragment never gets this far: the
+//!   `http` crate cuts it off while reading the target, so that it is neither matched nor forwarded.
+//! - `Transfer-Encoding`: one `chunked` and nothing else, never with HTTP/1.0 (RFC 9112 6.1). A `Content-Length`
+//!   beside it is dropped by hyper, which then closes the connection after the answer; every message is framed anew.
+//!
+//! Answer a refusal with `Connection: close`: what follows on such a connection cannot be trusted.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, StatusCode, Uri, Version};
+
+/// No body is longer: 1 EiB. hyper would wait for the end of one for ever.
+const MAX_CONTENT_LENGTH: u64 = 1 << 60;
+
+/// A head that may be routed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Accepted<'p> {
+    /// Authority of the request, byte for byte: that of an absolute target, else `Host`. Empty when there is none
+    /// (HTTP/1.0, `OPTIONS *`).
+    pub(crate) host: &'p str,
+    /// Path and query as sent, or `*`. Borrowed but for `http://host?query`, which gets its slash.
+    pub(crate) target: Cow<'p, str>,
+}
+
+/// Why a head is refused. Displays as one sentence for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// HTTP/1.1 without `Host`.
+    HostMissing,
+    /// More than one `Host`.
+    HostRepeated,
+    /// `Host`, or the authority of an absolute target, is not `host[:port]`.
+    HostMalformed(HostProblem),
+    /// The target cannot be read.
+    Target(TargetProblem),
+    /// CONNECT: Banyan is no tunnel.
+    Connect,
+    /// A transfer coding other than `chunked`.
+    CodingUnknown,
+    /// `Transfer-Encoding` that different parsers frame differently.
+    CodingMalformed,
+    /// `Transfer-Encoding` with HTTP/1.0.
+    CodingInHttp10,
+    /// `Content-Length` beyond anything that can arrive, in bytes.
+    LengthAbsurd,
+    /// This request has been here before, or passed too many Banyans.
+    Loop,
+}
+
+/// What is wrong with an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostProblem {
+    Empty,
+    UserInfo,
+    Character(char),
+    NotAscii,
+    Port,
+    Ipv6Literal,
+}
+
+/// What is wrong with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetProblem {
+    /// No leading slash and no scheme.
+    NotOriginForm,
+    /// `*` with another method than OPTIONS.
+    Asterisk,
+    /// Absolute-form with another scheme than `http` and `https`.
+    Scheme,
+}
+
+/// A refusal in one word: value of `Banyan-Reason` and metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusedReason {
+    BadHost,
+    BadTarget,
+    ConnectMethod,
+    UnknownTransferCoding,
+    BadTransferEncoding,
+    BodyTooLong,
+    Loop,
+}
+
+impl RefusedReason {
+    /// Every reason, for metrics made ready; in the order of the discriminants.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::BadHost,
+        Self::BadTarget,
+        Self::ConnectMethod,
+        Self::UnknownTransferCoding,
+        Self::BadTransferEncoding,
+        Self::BodyTooLong,
+        Self::Loop,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadHost => "bad-host",
+            Self::BadTarget => "bad-target",
+            Self::ConnectMethod => "connect-method",
+            Self::UnknownTransferCoding => "unknown-transfer-coding",
+            Self::BadTransferEncoding => "bad-transfer-encoding",
+            Self::BodyTooLong => "body-too-long",
+            Self::Loop => "loop",
+        }
+    }
+}
+
+/// Checks a head as hyper read it.
+pub(crate) fn check(parts: &Parts) -> Result<Accepted<'_>, Refused> {
+    // 501 and not 405 (RFC 9110 15.6.2): no resource here ever takes it.
+    if parts.method == Method::CONNECT {
+        return Err(Refused::Connect);
+    }
+    check_framing(parts)?;
+    let target = target(parts)?;
+    let field = host_field(parts)?;
+    let host = match parts.uri.authority() {
+        Some(authority) => checked_authority(authority.as_str())?,
+        None => field,
+    };
+    Ok(Accepted { host, target })
+}
+
+/// Makes an accepted head origin-form: the authority of an absolute target becomes `Host` (RFC 9112 3.2.2).
+pub(crate) fn to_origin_form(parts: &mut Parts) {
+    let Some(authority) = parts.uri.authority() else { return };
+    let host = host_value(authority);
+    let target = slashed(&parts.uri);
+    parts.headers.insert(HOST, host);
+    parts.uri = Uri::from(target);
+}
+
+fn host_value(authority: &Authority) -> HeaderValue {
+    HeaderValue::from_str(authority.as_str()).expect("an authority holds only visible ASCII")
+}
+
+fn slashed(uri: &Uri) -> PathAndQuery {
+    match uri.path_and_query() {
+        Some(target) if target.as_str().starts_with('/') => target.clone(),
+        Some(target) => PathAndQuery::try_from(format!("/{}", target.as_str()))
+            .expect("a slash before a valid query is a valid target"),
+        None => PathAndQuery::from_static("/"),
+    }
+}
+
+impl Refused {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Connect | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
+            Self::LengthAbsurd => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> RefusedReason {
+        match self {
+            Self::HostMissing | Self::HostRepeated | Self::HostMalformed(_) => RefusedReason::BadHost,
+            Self::Target(_) => RefusedReason::BadTarget,
+            Self::Connect => RefusedReason::ConnectMethod,
+            Self::CodingUnknown => RefusedReason::UnknownTransferCoding,
+            Self::CodingMalformed | Self::CodingInHttp10 => RefusedReason::BadTransferEncoding,
+            Self::LengthAbsurd => RefusedReason::BodyTooLong,
+            Self::Loop => RefusedReason::Loop,
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HostMissing => write!(out, "an HTTP/1.1 request without `Host`"),
+            Self::HostRepeated => write!(out, "more than one `Host`"),
+            Self::HostMalformed(problem) => write!(out, "`Host` is not `host[:port]`: {problem}"),
+            Self::Target(problem) => write!(out, "{problem}"),
+            Self::Connect => write!(out, "CONNECT is not supported"),
+            Self::CodingUnknown => write!(out, "a transfer coding other than `chunked`"),
+            Self::CodingMalformed => write!(out, "`Transfer-Encoding` is not exactly `chunked`"),
+            Self::CodingInHttp10 => write!(out, "`Transfer-Encoding` in an HTTP/1.0 request"),
+            Self::LengthAbsurd => write!(out, "`Content-Length` above {MAX_CONTENT_LENGTH} bytes"),
+            Self::Loop => write!(out, "the request came back to this proxy, or passed too many of them"),
+        }
+    }
+}
+
+impl fmt::Display for HostProblem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(out, "it is empty"),
+            Self::UserInfo => write!(out, "it holds user information"),
+            Self::Character(found) => write!(out, "it holds {found:?}"),
+            Self::NotAscii => write!(out, "it holds bytes that are not ASCII text"),
+            Self::Port => write!(out, "the port is not a number up to 65535"),
+            Self::Ipv6Literal => write!(out, "what stands in brackets is no IPv6 address"),
+        }
+    }
+}
+
+impl fmt::Display for TargetProblem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOriginForm => write!(out, "the target does not begin with `/`"),
+            Self::Asterisk => write!(out, "the target `*` belongs to OPTIONS alone"),
+            Self::Scheme => write!(out, "the scheme of the target is neither `http` nor `https`"),
+        }
+    }
+}
+
+fn check_framing(parts: &Parts) -> Result<(), Refused> {
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(first) = codings.next() {
+        if parts.version == Version::HTTP_10 {
+            return Err(Refused::CodingInHttp10);
+        }
+        let is_alone = codings.next().is_none();
+        if !(is_alone && first.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            return Err(coding_problem(parts));
+        }
+    }
+    match parts.headers.get(CONTENT_LENGTH) {
+        Some(length) if is_absurd(length) => Err(Refused::LengthAbsurd),
+        _ => Ok(()),
+    }
+}
+
+/// Unknown when every element is a plain token and some are not `chunked` (501); else malformed (400).
+fn coding_problem(parts: &Parts) -> Refused {
+    let lines = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let mut elements = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let is_chunked = |element: &[u8]| element.eq_ignore_ascii_case(b"chunked");
+    let (mut chunked, mut unknown) = (0, 0);
+    let all_tokens = elements.all(|element| {
+        let element = element.trim_ascii();
+        *(if is_chunked(element) { &mut chunked } else { &mut unknown }) += 1;
+        !element.is_empty() && element.iter().all(|&byte| is_token_byte(byte))
+    });
+    if all_tokens && chunked <= 1 && unknown > 0 { Refused::CodingUnknown } else { Refused::CodingMalformed }
+}
+
+/// `tchar` (RFC 9110 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// hyper has already refused what is no number.
+fn is_absurd(length: &HeaderValue) -> bool {
+    let number: Option<u64> = length.to_str().ok().and_then(|text| text.parse().ok());
+    number.is_none_or(|number| number > MAX_CONTENT_LENGTH)
+}
+
+fn target(parts: &Parts) -> Result<Cow<'_, str>, Refused> {
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    match parts.uri.scheme_str() {
+        Some("http" | "https") if !target.starts_with('/') => Ok(Cow::Owned(format!("/{target}"))),
+        Some("http" | "https") => Ok(Cow::Borrowed(target)),
+        Some(_) => Err(Refused::Target(TargetProblem::Scheme)),
+        None if target == "*" && parts.method == Method::OPTIONS => Ok(Cow::Borrowed(target)),
+        None if target == "*" => Err(Refused::Target(TargetProblem::Asterisk)),
+        None if target.starts_with('/') => Ok(Cow::Borrowed(target)),
+        None => Err(Refused::Target(TargetProblem::NotOriginForm)),
+    }
+}
+
+/// The `Host` field, or nothing where the protocol lets it be absent.
+fn host_field(parts: &Parts) -> Result<&str, Refused> {
+    let mut fields = parts.headers.get_all(HOST).iter();
+    let Some(field) = fields.next() else {
+        return if parts.version == Version::HTTP_11 { Err(Refused::HostMissing) } else { Ok("") };
+    };
+    if fields.next().is_some() {
+        return Err(Refused::HostRepeated);
+    }
+    let text = field.to_str().map_err(|_| Refused::HostMalformed(HostProblem::NotAscii))?;
+    // Empty says "the target has no authority" (RFC 9112 3.2): true of `*`, and of old clients.
+    let may_be_empty = parts.version == Version::HTTP_10 || parts.uri.path() == "*";
+    if text.is_empty() && may_be_empty {
+        return Ok(text);
+    }
+    checked_authority(text)
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 7.2, RFC 3986 3.2.2), narrowed: no percent-encoding, no `IPvFuture`, no zone
+/// identifiers, and no comma, which would split `X-Forwarded-Host`.
+fn checked_authority(text: &str) -> Result<&str, Refused> {
+    let problem = |problem| Err(Refused::HostMalformed(problem));
+    if text.contains('@') {
+        return problem(HostProblem::UserInfo);
+    }
+    let port = if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else { return problem(HostProblem::Ipv6Literal) };
+        if address.parse::<Ipv6Addr>().is_err() {
+            return problem(HostProblem::Ipv6Literal);
+        }
+        rest
+    } else {
+        let end = text.find(':').unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        if name.is_empty() {
+            return problem(HostProblem::Empty);
+        }
+        if let Some(found) = name.chars().find(|&found| !is_name_character(found)) {
+            return problem(HostProblem::Character(found));
+        }
+        rest
+    };
+    if is_port(port) { Ok(text) } else { problem(HostProblem::Port) }
+}
+
+/// `unreserved` and `sub-delims` (RFC 3986 2) but for the comma.
+fn is_name_character(found: char) -> bool {
+    found.is_ascii_alphanumeric() || "-._~!$&'()*+;=".contains(found)
+}
+
+/// Nothing, or a colon and up to 65535; a colon alone is the default port (RFC 3986 3.2.3).
+fn is_port(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix(':') else { return text.is_empty() };
+    digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.is_empty() || digits.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::{Accepted, Cow, HOST, Parts, Refused, RefusedReason, Version, check, to_origin_form};
+
+    fn head(method: &str, target: &str, version: Version, fields: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri(target).version(version);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("the test's own head").into_parts().0
+    }
+
+    fn refusal(parts: &Parts) -> (u16, &'static str) {
+        let refused = check(parts).expect_err("must be refused");
+        assert!(!refused.to_string().is_empty());
+        (refused.status().as_u16(), refused.reason().as_str())
+    }
+
+    #[test]
+    fn hosts_that_are_well_formed_pass_unchanged() {
+        for host in [
+            "example.com",
+            "EXAMPLE.com:8080",
+            "example.com:",
+            "10.0.0.1:80",
+            "[::1]",
+            "[2001:db8::7]:65535",
+            "under_score",
+            "a",
+            "example.com.",
+            "a-b.c~d:0",
+        ] {
+            let parts = head("GET", "/x?y=1", Version::HTTP_11, &[("host", host)]);
+            assert_eq!(check(&parts), Ok(Accepted { host, target: Cow::Borrowed("/x?y=1") }), "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_are_not_host_and_port_are_refused() {
+        for host in [
+            "",
+            " ",
+            "a b",
+            "a/b",
+            "/",
+            "a?b",
+            "a#b",
+            "user@a",
+            "user:password@a:80",
+            "a:b",
+            "a:65536",
+            "a:-1",
+            "a:+1",
+            "a:80:80",
+            ":80",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "[::1]:x",
+            "[::g]",
+            "[]",
+            "[fe80::1%25eth0]",
+            "[v1.x]",
+            "a]",
+            "a,b",
+            "a%2fb",
+            "a\\b",
+            "a\tb",
+            "a\"b",
+            "<a>",
+        ] {
+            let parts = head("GET", "/", Version::HTTP_11, &[("host", host)]);
+            assert_eq!(refusal(&parts), (400, "bad-host"), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_not_ascii_is_refused() {
+        let mut parts = head("GET", "/", Version::HTTP_11, &[]);
+        parts.headers.insert(HOST, http::HeaderValue::from_bytes(b"caf\xc3\xa9").expect("obs-text"));
+        assert_eq!(refusal(&parts), (400, "bad-host"));
+    }
+
+    #[test]
+    fn http_1_1_has_exactly_one_host_and_older_may_have_none() {
+        let twice = [("host", "a"), ("host", "a")];
+        assert_eq!(check(&head("GET", "/", Version::HTTP_11, &[])), Err(Refused::HostMissing));
+        assert_eq!(check(&head("GET", "http://a/", Version::HTTP_11, &[])), Err(Refused::HostMissing));
+        assert_eq!(check(&head("GET", "/", Version::HTTP_11, &twice)), Err(Refused::HostRepeated));
+        assert_eq!(check(&head("GET", "/", Version::HTTP_10, &twice)), Err(Refused::HostRepeated));
+        for fields in [&[][..], &[("host", "")]] {
+            let parts = head("GET", "/", Version::HTTP_10, fields);
+            assert_eq!(check(&parts), Ok(Accepted { host: "", target: Cow::Borrowed("/") }));
+        }
+    }
+
+    #[test]
+    fn an_empty_host_is_right_only_without_an_authority() {
+        let parts = head("OPTIONS", "*", Version::HTTP_11, &[("host", "")]);
+        assert_eq!(check(&parts), Ok(Accepted { host: "", target: Cow::Borrowed("*") }));
+    }
+
+    #[test]
+    fn an_absolute_target_brings_its_own_host() {
+        for (target, host, origin) in [
+            ("http://a.example/x?y", "a.example", "/x?y"),
+            ("https://A.example:8443", "A.example:8443", "/"),
+            ("http://[::1]:80/", "[::1]:80", "/"),
+            ("http://a?y=1", "a", "/?y=1"),
+        ] {
+            let mut parts = head("GET", target, Version::HTTP_11, &[("host", "other.example")]);
+            let accepted = check(&parts).expect(target);
+            assert_eq!((accepted.host, &*accepted.target), (host, origin), "{target}");
+            to_origin_form(&mut parts);
+            assert_eq!(parts.uri.to_string(), origin);
+            assert_eq!(parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str), Some(origin));
+            assert_eq!(parts.headers[HOST], host);
+            assert_eq!(parts.headers.get_all(HOST).iter().count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_does_not_excuse_a_bad_host() {
+        let parts = head("GET", "http://a/", Version::HTTP_11, &[("host", "b c")]);
+        assert_eq!(refusal(&parts), (400, "bad-host"));
+        let parts = head("GET", "http://user@a/", Version::HTTP_11, &[("host", "a")]);
+        assert_eq!(refusal(&parts), (400, "bad-host"));
+        let parts = head("GET", "http://a:99999/", Version::HTTP_11, &[("host", "a")]);
+        assert_eq!(refusal(&parts), (400, "bad-host"));
+    }
+
+    #[test]
+    fn origin_form_is_left_alone() {
+        let mut parts = head("GET", "//a/%2e?x", Version::HTTP_11, &[("host", "h")]);
+        assert_eq!(check(&parts).map(|accepted| accepted.target.into_owned()), Ok("//a/%2e?x".to_owned()));
+        to_origin_form(&mut parts);
+        assert_eq!(parts.uri.to_string(), "//a/%2e?x");
+        assert_eq!(parts.headers[HOST], "h");
+    }
+
+    #[test]
+    fn targets_of_other_forms_are_refused() {
+        for (method, target, expected) in [
+            ("GET", "*", (400, "bad-target")),
+            ("GET", "example.com", (400, "bad-target")),
+            ("GET", "example.com:80", (400, "bad-target")),
+            ("GET", "ftp://a/x", (400, "bad-target")),
+            ("CONNECT", "example.com:443", (501, "connect-method")),
+            ("CONNECT", "/", (501, "connect-method")),
+        ] {
+            let parts = head(method, target, Version::HTTP_11, &[("host", "a")]);
+            assert_eq!(refusal(&parts), expected, "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_is_neither_matched_nor_forwarded() {
+        let parts = head("GET", "/a?b#c", Version::HTTP_11, &[("host", "a")]);
+        assert_eq!(check(&parts).map(|accepted| accepted.target.into_owned()), Ok("/a?b".to_owned()));
+        assert_eq!(parts.uri.to_string(), "/a?b");
+    }
+
+    #[test]
+    fn only_one_final_chunked_is_a_transfer_encoding() {
+        let malformed = (400, "bad-transfer-encoding");
+        let unknown = (501, "unknown-transfer-coding");
+        for (lines, expected) in [
+            (&["chunked"][..], None),
+            (&["Chunked"], None),
+            (&["cow"], Some(unknown)),
+            (&["cow, chunked"], Some(unknown)),
+            (&["gzip,chunked"], Some(unknown)),
+            (&["gzip", "chunked"], Some(unknown)),
+            (&["identity"], Some(unknown)),
+            (&["chunked, chunked"], Some(malformed)),
+            (&["chunked", "chunked"], Some(malformed)),
+            (&["gzip, chunked, chunked"], Some(malformed)),
+            (&[", chunked"], Some(malformed)),
+            (&["chunked,"], Some(malformed)),
+            (&[""], Some(malformed)),
+            (&["chunked;q=1"], Some(malformed)),
+            (&["\"chunked\""], Some(malformed)),
+            (&["ch unked"], Some(malformed)),
+        ] {
+            let mut fields = vec![("host", "a")];
+            fields.extend(lines.iter().map(|line| ("transfer-encoding", *line)));
+            let parts = head("POST", "/", Version::HTTP_11, &fields);
+            assert_eq!(check(&parts).err().map(|_| refusal(&parts)), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn http_1_0_has_no_transfer_encoding() {
+        let parts = head("POST", "/", Version::HTTP_10, &[("transfer-encoding", "chunked")]);
+        assert_eq!(check(&parts), Err(Refused::CodingInHttp10));
+    }
+
+    #[test]
+    fn lengths_that_cannot_arrive_are_refused() {
+        for (length, accepted) in [
+            ("0", true),
+            ("1099511627776", true),
+            ("1152921504606846976", true),
+            ("1152921504606846977", false),
+            ("9223372036854775807", false),
+            ("18446744073709551613", false),
+            ("99999999999999999999999", false),
+        ] {
+            let parts = head("POST", "/", Version::HTTP_11, &[("host", "a"), ("content-length", length)]);
+            assert_eq!(check(&parts).is_ok(), accepted, "{length}");
+        }
+    }
+
+    #[test]
+    fn reasons_stand_in_the_order_of_their_numbers() {
+        for (place, reason) in RefusedReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+        }
+        assert_eq!(Refused::Loop.status().as_u16(), 508);
+    }
+}

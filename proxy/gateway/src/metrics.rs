@@ -1,0 +1,579 @@
+//! What the proxy counts: one cell per worker thread and series, summed when scraped.
+//!
+//! - `list`: every metric by name, type, help and labels. `cells`: the numbers themselves.
+//! - Here: the handles through which the request path writes, and the collector that Prometheus reads. The only file
+//!   that names `prometheus`.
+//!
+//! A handle is made when a table is compiled. Handles of one route name share their numbers across reloads; a handle
+//! that outlives its route writes where nobody reads.
+//!
+//! Series appear when they can: those of an arm that a route has are there from the start with zero, so that the first
+//! increment shows in a rate; others (an arm, reason or failure nobody expects) appear with their first event.
+
+mod cells;
+mod list;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use banyan_routes::{Arm, Destination, Reason, RouteTable};
+use prometheus::core::{Collector, Desc};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+use crate::gateway::ArmCounts;
+use crate::guard::RefusedReason;
+use cells::{Count, Distribution, Durations, Level, PerWorker};
+pub use list::{METRICS, MetricInfo, MetricKind};
+
+/// The route under which unmatched requests are counted.
+pub(crate) const DEFAULT_ROUTE: &str = "default";
+
+const ARMS: [Arm; 3] = [Arm::Legacy, Arm::Candidate, Arm::Banyan];
+const CODE_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// How an attempt on an upstream failed; also the kinds of `upstream_errors_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The name has no address.
+    Resolve,
+    /// No TCP connection.
+    Connect,
+    /// No TCP connection in time.
+    ConnectTimeout,
+    /// Every connection in use, and the line too long.
+    Exhausted,
+    /// No head of an answer in time.
+    Timeout,
+    /// The connection ended before the head of an answer.
+    Reset,
+    /// What came is not HTTP, or a 101 nobody asked for.
+    BadAnswer,
+    /// The answer ended before its body did.
+    BrokenOff,
+}
+
+impl Failure {
+    /// Every failure, in the order of the discriminants.
+    const ALL: [Self; 8] = [
+        Self::Resolve,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Exhausted,
+        Self::Timeout,
+        Self::Reset,
+        Self::BadAnswer,
+        Self::BrokenOff,
+    ];
+
+    /// The metric label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve-error",
+            Self::Connect => "connect-error",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Exhausted => "exhausted",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::BadAnswer => "bad-answer",
+            Self::BrokenOff => "broken-off",
+        }
+    }
+}
+
+/// What came of an attempt to get an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The head of an answer, whatever its status.
+    Answered,
+    /// None.
+    Failed(Failure),
+}
+
+/// Every number of one gateway.
+pub(crate) struct Metrics {
+    workers: usize,
+    series: Mutex<Series>,
+    process: PerWorker<ProcessCell>,
+    connections: PerWorker<Level>,
+    log_dropped: Arc<AtomicU64>,
+}
+
+#[derive(Default)]
+struct Series {
+    routes: BTreeMap<Arc<str>, RouteSeries>,
+    /// By route and upstream.
+    upstream_durations: BTreeMap<Pair, Arc<PerWorker<Durations>>>,
+    upstreams: BTreeMap<Arc<str>, Arc<UpstreamMetrics>>,
+}
+
+/// A route and an upstream.
+type Pair = (Arc<str>, Arc<str>);
+
+struct RouteSeries {
+    cells: Arc<PerWorker<RouteCell>>,
+    has_candidate: bool,
+    share: Option<f64>,
+}
+
+#[derive(Default)]
+struct ProcessCell {
+    refused: [Count; RefusedReason::ALL.len()],
+    informational_dropped: Count,
+    panics: Count,
+}
+
+#[derive(Default)]
+struct RouteCell {
+    arms: [ArmCell; ARMS.len()],
+    retries: Count,
+}
+
+#[derive(Default)]
+struct ArmCell {
+    code_classes: [Count; CODE_CLASSES.len()],
+    decisions: [Count; Reason::ALL.len()],
+    answered: Count,
+    failed: [Count; Failure::ALL.len()],
+    durations: Durations,
+}
+
+/// The handle of one route in one table.
+pub(crate) struct RouteMetrics {
+    cells: Arc<PerWorker<RouteCell>>,
+    legacy: Arc<PerWorker<Durations>>,
+    candidate: Option<Arc<PerWorker<Durations>>>,
+}
+
+/// The handle of one upstream.
+pub(crate) struct UpstreamMetrics {
+    errors: PerWorker<[Count; Failure::ALL.len()]>,
+    inflight: PerWorker<Level>,
+    healthy: Mutex<BTreeMap<Box<str>, bool>>,
+}
+
+impl RouteMetrics {
+    /// A request was decided.
+    pub(crate) fn decided(&self, worker: usize, arm: Arm, reason: Reason) {
+        self.arm(worker, arm).decisions[place_of_reason(reason)].add_one();
+    }
+
+    /// A request has ended. `arm` is who answered, `duration` from its head to the end of the answer. A status without
+    /// class counts as 5xx.
+    pub(crate) fn answered(&self, worker: usize, arm: Arm, status: u16, duration: Duration) {
+        let cell = self.arm(worker, arm);
+        let class = usize::from(status / 100).wrapping_sub(1);
+        cell.code_classes[if class < CODE_CLASSES.len() { class } else { CODE_CLASSES.len() - 1 }].add_one();
+        cell.durations.observe(duration);
+    }
+
+    /// An attempt on the upstream of an arm has ended; `duration` until the head of the answer or the failure. Only
+    /// answers count in `upstream_duration_seconds`: a refused connection is quick, and no sign of health.
+    pub(crate) fn attempt(&self, worker: usize, arm: Arm, outcome: Outcome, duration: Duration) {
+        let cell = self.arm(worker, arm);
+        match outcome {
+            Outcome::Answered => {
+                cell.answered.add_one();
+                let durations =
+                    if arm == Arm::Candidate { self.candidate.as_ref() } else { Some(&self.legacy) };
+                if let Some(durations) = durations {
+                    durations.of(worker).observe(duration);
+                }
+            }
+            Outcome::Failed(failure) => cell.failed[failure as usize].add_one(),
+        }
+    }
+
+    /// A second attempt begins.
+    pub(crate) fn retried(&self, worker: usize) {
+        self.cells.of(worker).retries.add_one();
+    }
+
+    fn arm(&self, worker: usize, arm: Arm) -> &ArmCell {
+        &self.cells.of(worker).arms[place_of_arm(arm)]
+    }
+}
+
+impl UpstreamMetrics {
+    fn new(workers: usize) -> Self {
+        Self { errors: PerWorker::new(workers), inflight: PerWorker::new(workers), healthy: Mutex::default() }
+    }
+
+    /// The upstream failed.
+    pub(crate) fn error(&self, worker: usize, kind: Failure) {
+        self.errors.of(worker)[kind as usize].add_one();
+    }
+
+    /// A request goes to this upstream. Pair with [`Self::ended`] in a `Drop`, on whatever worker.
+    pub(crate) fn began(&self, worker: usize) {
+        self.inflight.of(worker).add(1);
+    }
+
+    /// The request has ended, however.
+    pub(crate) fn ended(&self, worker: usize) {
+        self.inflight.of(worker).add(-1);
+    }
+
+    /// Says whether a target takes requests.
+    pub(crate) fn set_healthy(&self, target: &str, healthy: bool) {
+        locked(&self.healthy).insert(target.into(), healthy);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            workers,
+            series: Mutex::default(),
+            process: PerWorker::new(workers),
+            connections: PerWorker::new(workers),
+            log_dropped: Arc::default(),
+        })
+    }
+
+    /// Puts all of it, and the usual metrics of a process, into a registry. Fails when a name is taken there.
+    pub(crate) fn register(self: &Arc<Self>, registry: &prometheus::Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(Scrape::new(Arc::clone(self))?))?;
+        registry.register(Box::new(ProcessCollector::for_self()))
+    }
+
+    /// The handle of a route: its numbers go on from an earlier handle of that name. `candidate` is the upstream the
+    /// route moves to.
+    pub(crate) fn route(&self, name: &str, legacy: &str, candidate: Option<&str>) -> Arc<RouteMetrics> {
+        let mut series = locked(&self.series);
+        let route = series.routes.entry(name.into()).or_insert_with(|| RouteSeries {
+            cells: Arc::new(PerWorker::new(self.workers)),
+            has_candidate: false,
+            share: None,
+        });
+        route.has_candidate = candidate.is_some();
+        let cells = Arc::clone(&route.cells);
+        let mut durations = |upstream: &str| {
+            let key = (name.into(), upstream.into());
+            let made = || Arc::new(PerWorker::new(self.workers));
+            Arc::clone(series.upstream_durations.entry(key).or_insert_with(made))
+        };
+        Arc::new(RouteMetrics { cells, legacy: durations(legacy), candidate: candidate.map(durations) })
+    }
+
+    /// The handle of an upstream: its numbers go on from an earlier handle of that name.
+    pub(crate) fn upstream(&self, name: &str) -> Arc<UpstreamMetrics> {
+        let mut series = locked(&self.series);
+        let made = || Arc::new(UpstreamMetrics::new(self.workers));
+        Arc::clone(series.upstreams.entry(name.into()).or_insert_with(made))
+    }
+
+    /// Drops the series of everything that this table does not name, and takes over its shares. Call after the
+    /// handles of the table are made.
+    pub(crate) fn retain(&self, table: &RouteTable) {
+        let mut named = Named::default();
+        named.route(DEFAULT_ROUTE, None, &[&table.upstream(table.legacy()).name]);
+        for route in table.routes() {
+            let legacy = &*table.upstream(route.legacy).name;
+            match &route.destination {
+                Destination::Split(split) => {
+                    let upstreams = [legacy, &*table.upstream(split.candidate).name];
+                    named.route(&route.name, Some(split.share.ratio()), &upstreams);
+                }
+                _ => named.route(&route.name, None, &[legacy]),
+            }
+        }
+        for upstream in table.upstreams() {
+            let targets = upstream.targets.iter().filter_map(|target| target.authority.to_str().ok());
+            named.upstreams.insert(&upstream.name, targets.collect());
+        }
+        self.keep(&named);
+    }
+
+    fn keep(&self, named: &Named<'_>) {
+        let mut series = locked(&self.series);
+        series.routes.retain(|name, route| {
+            let share = named.routes.get(&**name);
+            route.share = share.copied().flatten();
+            share.is_some()
+        });
+        series
+            .upstream_durations
+            .retain(|(route, upstream), _| named.pairs.contains(&(&**route, &**upstream)));
+        series.upstreams.retain(|name, upstream| {
+            let targets = named.upstreams.get(&**name);
+            if let Some(targets) = targets {
+                locked(&upstream.healthy).retain(|target, _| targets.contains(&**target));
+            }
+            targets.is_some()
+        });
+    }
+
+    /// A request was refused before routing.
+    pub(crate) fn refused(&self, worker: usize, reason: RefusedReason) {
+        self.process.of(worker).refused[reason as usize].add_one();
+    }
+
+    /// A client connection opened. Pair with [`Self::connection_closed`] in a `Drop`.
+    pub(crate) fn connection_opened(&self, worker: usize) {
+        self.connections.of(worker).add(1);
+    }
+
+    /// A client connection closed, however.
+    pub(crate) fn connection_closed(&self, worker: usize) {
+        self.connections.of(worker).add(-1);
+    }
+
+    /// An interim answer was not passed on.
+    pub(crate) fn informational_dropped(&self, worker: usize) {
+        self.process.of(worker).informational_dropped.add_one();
+    }
+
+    /// A panic became a 500.
+    pub(crate) fn panicked(&self, worker: usize) {
+        self.process.of(worker).panics.add_one();
+    }
+
+    /// The number of lost access log lines, for the access log to count in.
+    pub(crate) fn access_log_dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.log_dropped)
+    }
+
+    /// Counts of one route and arm since the route first had its name.
+    pub(crate) fn counts(&self, route: &str, arm: Arm) -> ArmCounts {
+        let cells = locked(&self.series).routes.get(route).map(|route| Arc::clone(&route.cells));
+        let Some(cells) = cells else { return ArmCounts::default() };
+        let arm = place_of_arm(arm);
+        let by_class = |class: usize| cells.sum(|cell| &cell.arms[arm].code_classes[class]);
+        let durations = Distribution::of(cells.all().map(|cell| &cell.arms[arm].durations));
+        ArmCounts {
+            requests: (0..CODE_CLASSES.len()).map(by_class).sum(),
+            errors: by_class(CODE_CLASSES.len() - 1),
+            share_decisions: cells.sum(|cell| &cell.arms[arm].decisions[place_of_reason(Reason::Share)]),
+            p50_seconds: durations.quantile(0.5),
+            p99_seconds: durations.quantile(0.99),
+        }
+    }
+}
+
+/// What a table names.
+#[derive(Default)]
+struct Named<'t> {
+    routes: BTreeMap<&'t str, Option<f64>>,
+    pairs: BTreeSet<(&'t str, &'t str)>,
+    upstreams: BTreeMap<&'t str, BTreeSet<&'t str>>,
+}
+
+impl<'t> Named<'t> {
+    fn route(&mut self, name: &'t str, share: Option<f64>, upstreams: &[&'t str]) {
+        self.routes.insert(name, share);
+        self.pairs.extend(upstreams.iter().map(|upstream| (name, *upstream)));
+    }
+}
+
+fn place_of_arm(arm: Arm) -> usize {
+    match arm {
+        Arm::Legacy => 0,
+        Arm::Candidate => 1,
+        Arm::Banyan => 2,
+    }
+}
+
+/// Place in [`Reason::ALL`].
+fn place_of_reason(reason: Reason) -> usize {
+    reason as usize
+}
+
+/// A panic while a map is locked leaves it whole: entries are put in and taken out one by one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What Prometheus calls when it scrapes.
+struct Scrape {
+    metrics: Arc<Metrics>,
+    descriptions: Vec<Desc>,
+}
+
+impl Scrape {
+    fn new(metrics: Arc<Metrics>) -> prometheus::Result<Self> {
+        let describe = |info: &MetricInfo| {
+            let labels = info.labels.iter().map(|label| (*label).to_owned()).collect();
+            Desc::new(info.name.to_owned(), info.help.to_owned(), labels, HashMap::new())
+        };
+        let descriptions = METRICS[..list::OURS].iter().map(describe).collect::<prometheus::Result<_>>()?;
+        Ok(Self { metrics, descriptions })
+    }
+}
+
+impl Collector for Scrape {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut sheet = Sheet::default();
+        self.metrics.write_routes(&mut sheet);
+        self.metrics.write_upstreams(&mut sheet);
+        self.metrics.write_process(&mut sheet);
+        sheet.families.into_values().collect()
+    }
+}
+
+impl Metrics {
+    fn write_routes(&self, sheet: &mut Sheet) {
+        let series = locked(&self.series);
+        for (name, route) in &series.routes {
+            for arm in ARMS {
+                let is_expected = match arm {
+                    Arm::Legacy => true,
+                    Arm::Candidate => route.has_candidate,
+                    Arm::Banyan => false,
+                };
+                write_arm(sheet, name, arm, is_expected, &route.cells);
+            }
+            sheet.count(&list::RETRIES, &[name], route.cells.sum(|cell| &cell.retries));
+            if let Some(share) = route.share {
+                sheet.gauge(&list::SHARE, &[name], share);
+            }
+        }
+        for ((route, upstream), durations) in &series.upstream_durations {
+            let distribution = Distribution::of(durations.all());
+            sheet.distribution(&list::UPSTREAM_DURATION, &[route, upstream], &distribution);
+        }
+    }
+
+    fn write_upstreams(&self, sheet: &mut Sheet) {
+        for (name, upstream) in &locked(&self.series).upstreams {
+            for kind in Failure::ALL {
+                let count = upstream.errors.sum(|cell| &cell[kind as usize]);
+                sheet.count(&list::UPSTREAM_ERRORS, &[name, kind.as_str()], count);
+            }
+            sheet.gauge(&list::INFLIGHT, &[name], as_float(upstream.inflight.level()));
+            for (target, healthy) in &*locked(&upstream.healthy) {
+                sheet.gauge(&list::HEALTHY, &[name, target], f64::from(u8::from(*healthy)));
+            }
+        }
+    }
+
+    fn write_process(&self, sheet: &mut Sheet) {
+        for reason in RefusedReason::ALL {
+            let count = self.process.sum(|cell| &cell.refused[reason as usize]);
+            sheet.count(&list::REFUSED, &[reason.as_str()], count);
+        }
+        sheet.gauge(&list::CONNECTIONS, &[], as_float(self.connections.level()));
+        let dropped = self.process.sum(|cell| &cell.informational_dropped);
+        sheet.count(&list::INFORMATIONAL_DROPPED, &[], dropped);
+        sheet.count(&list::PANICS, &[], self.process.sum(|cell| &cell.panics));
+        sheet.count(&list::LOG_DROPPED, &[], self.log_dropped.load(Ordering::Relaxed));
+        sheet.gauge(&list::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+    }
+}
+
+fn write_arm(sheet: &mut Sheet, route: &str, arm: Arm, is_expected: bool, cells: &PerWorker<RouteCell>) {
+    let of_arm = |cell| -> &ArmCell {
+        let cell: &RouteCell = cell;
+        &cell.arms[place_of_arm(arm)]
+    };
+    let label = arm.as_str();
+    for (class, name) in CODE_CLASSES.into_iter().enumerate() {
+        let count = cells.all().map(|cell| of_arm(cell).code_classes[class].get()).sum();
+        // No final answer is 1xx but a 101.
+        let is_usual = is_expected && name != "1xx";
+        sheet.count_when(is_usual, &list::REQUESTS, &[route, label, name], count);
+    }
+    for reason in Reason::ALL {
+        let count = cells.all().map(|cell| of_arm(cell).decisions[place_of_reason(reason)].get()).sum();
+        let is_usual = is_expected && reason == Reason::Share;
+        sheet.count_when(is_usual, &list::DECISIONS, &[route, label, reason.as_str()], count);
+    }
+    let answered = cells.all().map(|cell| of_arm(cell).answered.get()).sum();
+    sheet.count_when(is_expected, &list::ATTEMPTS, &[route, label, "answered"], answered);
+    for failure in Failure::ALL {
+        let count = cells.all().map(|cell| of_arm(cell).failed[failure as usize].get()).sum();
+        sheet.count_when(false, &list::ATTEMPTS, &[route, label, failure.as_str()], count);
+    }
+    let durations = Distribution::of(cells.all().map(|cell| &of_arm(cell).durations));
+    if is_expected || durations.count() > 0 {
+        sheet.distribution(&list::REQUEST_DURATION, &[route, label], &durations);
+    }
+}
+
+/// Samples of one scrape, by metric.
+#[derive(Default)]
+struct Sheet {
+    families: BTreeMap<&'static str, MetricFamily>,
+}
+
+impl Sheet {
+    fn count(&mut self, info: &MetricInfo, labels: &[&str], count: u64) {
+        self.count_when(true, info, labels, count);
+    }
+
+    /// Leaves a zero out unless `always`.
+    fn count_when(&mut self, always: bool, info: &MetricInfo, labels: &[&str], count: u64) {
+        if !always && count == 0 {
+            return;
+        }
+        let mut value = Counter::default();
+        value.set_value(as_float(count));
+        let mut metric = labelled(info, labels);
+        metric.set_counter(value);
+        self.push(info, metric);
+    }
+
+    fn gauge(&mut self, info: &MetricInfo, labels: &[&str], level: f64) {
+        let mut value = Gauge::default();
+        value.set_value(level);
+        let mut metric = labelled(info, labels);
+        metric.set_gauge(value);
+        self.push(info, metric);
+    }
+
+    fn distribution(&mut self, info: &MetricInfo, labels: &[&str], distribution: &Distribution) {
+        let buckets = distribution.cumulative().map(|(bound, count)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound);
+            bucket.set_cumulative_count(count);
+            bucket
+        });
+        let mut value = Histogram::default();
+        value.set_bucket(buckets.collect());
+        value.set_sample_count(distribution.count());
+        value.set_sample_sum(distribution.sum_seconds);
+        let mut metric = labelled(info, labels);
+        metric.set_histogram(value);
+        self.push(info, metric);
+    }
+
+    fn push(&mut self, info: &MetricInfo, metric: Metric) {
+        let family = self.families.entry(info.name).or_insert_with(|| {
+            let mut family = MetricFamily::default();
+            family.set_name(info.name.to_owned());
+            family.set_help(info.help.to_owned());
+            family.set_field_type(match info.kind {
+                MetricKind::Counter => MetricType::COUNTER,
+                MetricKind::Gauge => MetricType::GAUGE,
+                MetricKind::Histogram => MetricType::HISTOGRAM,
+            });
+            family
+        });
+        family.mut_metric().push(metric);
+    }
+}
+
+fn labelled(info: &MetricInfo, values: &[&str]) -> Metric {
+    debug_assert_eq!(info.labels.len(), values.len(), "{}", info.name);
+    let pairs = info.labels.iter().zip(values).map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    });
+    Metric::from_label(pairs.collect())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles: exact up to 2^53")]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests;

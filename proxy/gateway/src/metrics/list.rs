@@ -1,0 +1,130 @@
+//! Every metric, in one list.
+
+/// Type of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only rises, until the process starts anew.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Cumulative buckets.
+    Histogram,
+}
+
+/// One metric as documentation, dashboards and tests name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricInfo {
+    /// Full name. Histograms add `_bucket`, `_sum` and `_count` in the text format.
+    pub name: &'static str,
+    /// Type.
+    pub kind: MetricKind,
+    /// One sentence.
+    pub help: &'static str,
+    /// Labels, in order. Their values come from the configuration and from fixed sets, never from requests.
+    pub labels: &'static [&'static str],
+}
+
+const fn counter(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> MetricInfo {
+    MetricInfo { name, kind: MetricKind::Counter, help, labels }
+}
+
+const fn gauge(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> MetricInfo {
+    MetricInfo { name, kind: MetricKind::Gauge, help, labels }
+}
+
+const fn histogram(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> MetricInfo {
+    MetricInfo { name, kind: MetricKind::Histogram, help, labels }
+}
+
+pub(super) const REQUESTS: MetricInfo = counter(
+    "banyan_requests_total",
+    "Requests that ended, by the arm that answered and the class of the status.",
+    &["route", "arm", "code_class"],
+);
+pub(super) const DECISIONS: MetricInfo =
+    counter("banyan_decisions_total", "Decisions, by the arm chosen and why.", &["route", "arm", "reason"]);
+pub(super) const ATTEMPTS: MetricInfo = counter(
+    "banyan_attempts_total",
+    "Attempts to get an answer from an upstream, by what came of them.",
+    &["route", "arm", "outcome"],
+);
+pub(super) const RETRIES: MetricInfo =
+    counter("banyan_retries_total", "Second attempts on the same arm.", &["route"]);
+pub(super) const REQUEST_DURATION: MetricInfo = histogram(
+    "banyan_request_duration_seconds",
+    "Time from the head of a request to the end of its answer.",
+    &["route", "arm"],
+);
+pub(super) const UPSTREAM_DURATION: MetricInfo = histogram(
+    "banyan_upstream_duration_seconds",
+    "Time from the begin of an attempt to the head of its answer.",
+    &["route", "upstream"],
+);
+pub(super) const SHARE: MetricInfo =
+    gauge("banyan_route_share_ratio", "Configured share of clients of the candidate, 0 to 1.", &["route"]);
+pub(super) const UPSTREAM_ERRORS: MetricInfo =
+    counter("banyan_upstream_errors_total", "Failures of an upstream, by kind.", &["upstream", "kind"]);
+pub(super) const HEALTHY: MetricInfo = gauge(
+    "banyan_upstream_healthy",
+    "1 when the target takes requests, 0 when its health check failed.",
+    &["upstream", "target"],
+);
+pub(super) const INFLIGHT: MetricInfo =
+    gauge("banyan_inflight_requests", "Requests at an upstream now.", &["upstream"]);
+pub(super) const REFUSED: MetricInfo =
+    counter("banyan_refused_total", "Requests refused before routing.", &["reason"]);
+pub(super) const CONNECTIONS: MetricInfo =
+    gauge("banyan_open_connections", "Client connections open now.", &[]);
+pub(super) const INFORMATIONAL_DROPPED: MetricInfo = counter(
+    "banyan_informational_dropped_total",
+    "Interim answers (1xx) of upstreams that were not passed on.",
+    &[],
+);
+pub(super) const PANICS: MetricInfo =
+    counter("banyan_panics_total", "Panics while answering, each of which became a 500.", &[]);
+pub(super) const LOG_DROPPED: MetricInfo = counter(
+    "banyan_access_log_dropped_total",
+    "Access log lines lost because the queue was full or the target could not be written.",
+    &[],
+);
+pub(super) const BUILD_INFO: MetricInfo =
+    gauge("banyan_build_info", "1, labelled with the version of this build.", &["version"]);
+
+/// Every metric of the proxy: those of the request path, those of the configuration (written by whoever reloads it),
+/// and the usual ones of a process, measured on Linux only.
+pub const METRICS: &[MetricInfo] = &[
+    REQUESTS,
+    DECISIONS,
+    ATTEMPTS,
+    RETRIES,
+    REQUEST_DURATION,
+    UPSTREAM_DURATION,
+    SHARE,
+    UPSTREAM_ERRORS,
+    HEALTHY,
+    INFLIGHT,
+    REFUSED,
+    CONNECTIONS,
+    INFORMATIONAL_DROPPED,
+    PANICS,
+    LOG_DROPPED,
+    BUILD_INFO,
+    counter("banyan_config_reloads_total", "Attempts to load a configuration, by result.", &["result"]),
+    gauge("banyan_config_generation", "Number of the configuration in force.", &[]),
+    gauge("banyan_config_info", "Hash of the configuration in force; always 1.", &["hash"]),
+    gauge(
+        "banyan_config_last_reload_successful",
+        "1 when the last attempt to load was accepted, 0 when it was refused.",
+        &[],
+    ),
+    counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", &[]),
+    gauge("process_open_fds", "Number of open file descriptors.", &[]),
+    gauge("process_max_fds", "Maximum number of open file descriptors.", &[]),
+    gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", &[]),
+    gauge("process_resident_memory_bytes", "Resident memory size in bytes.", &[]),
+    gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", &[]),
+    gauge("process_threads", "Number of OS threads in the process.", &[]),
+];
+
+/// How many of [`METRICS`], from the first, are those of the request path.
+pub(super) const OURS: usize = METRICS.len() - 4 - 7;
