@@ -1,11 +1,22 @@
 //! The handle by which the rest of the program holds the request path.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use banyan_routes::{Arm, RouteTable};
+use tokio::sync::watch;
+
+use crate::access_log::AccessLog;
+use crate::connections::Connections;
+use crate::forwarding::Identity;
+use crate::metrics::Metrics;
+use crate::server;
+use crate::state::State;
+use crate::upkeep::Upkeep;
+use crate::worker::Workers;
 
 /// What belongs to the process and cannot change while it runs.
 #[derive(Debug, Clone)]
@@ -48,6 +59,10 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A thread cannot be started.
+    Thread(std::io::Error),
+    /// The metrics are registered already: a registry serves one gateway.
+    Metrics(prometheus::Error),
 }
 
 impl std::fmt::Display for StartError {
@@ -57,6 +72,8 @@ impl std::fmt::Display for StartError {
             Self::AccessLog { path, error } => {
                 write!(out, "cannot open access log {}: {error}", path.display())
             }
+            Self::Thread(error) => write!(out, "cannot start a thread: {error}"),
+            Self::Metrics(error) => write!(out, "cannot register metrics: {error}"),
         }
     }
 }
@@ -94,45 +111,189 @@ pub struct ArmCounts {
 /// The request path. Cheap to clone; all clones are one gateway.
 #[derive(Clone)]
 pub struct Gateway {
-    table: Arc<arc_swap::ArcSwap<RouteTable>>,
+    shared: Arc<Shared>,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    /// The addresses in `settings` with free ports filled in.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) workers: Workers,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) identity: Identity,
+    upkeep: Upkeep,
+    accepting: AtomicBool,
 }
 
 impl Gateway {
-    /// Makes everything ready and registers the metrics; binds nothing yet, but proves by a probe that each
-    /// address can be bound.
+    /// Makes everything ready and registers the metrics. Binds nothing yet, but proves by a probe that each
+    /// address can be bound: pingora itself would retry for half a minute and then panic.
     pub fn new(
-        _settings: Settings,
+        settings: Settings,
         table: Arc<RouteTable>,
-        _generation: u64,
-        _registry: &prometheus::Registry,
+        generation: u64,
+        registry: &prometheus::Registry,
     ) -> Result<Self, StartError> {
-        Ok(Self { table: Arc::new(arc_swap::ArcSwap::new(table)) })
+        let addresses = settings.listen.iter().copied().map(probe).collect::<Result<_, _>>()?;
+        let threads = settings.threads.max(1);
+        let metrics = Metrics::new(threads);
+        metrics.register(registry).map_err(StartError::Metrics)?;
+        let access_log = open_access_log(&settings, &metrics)?;
+        let upkeep = Upkeep::start().map_err(StartError::Thread)?;
+        let state = Arc::new(State::compile(table, generation, None, &metrics, &upkeep, threads));
+        let shared = Shared {
+            addresses,
+            workers: Workers::new(threads, &state),
+            metrics,
+            access_log,
+            connections: Arc::default(),
+            identity: Identity::new(settings.via),
+            upkeep,
+            accepting: AtomicBool::new(false),
+            settings,
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Puts another table in force. Pools and health of upstreams that did not change are kept.
-    pub fn apply(&self, table: Arc<RouteTable>, _generation: u64) {
-        self.table.store(table);
+    ///
+    /// Called by one thread at a time.
+    pub fn apply(&self, table: Arc<RouteTable>, generation: u64) {
+        let shared = &self.shared;
+        let before = shared.workers.in_force(0);
+        let threads = shared.settings.threads.max(1);
+        let state =
+            State::compile(table, generation, Some(&before), &shared.metrics, &shared.upkeep, threads);
+        shared.workers.swap(&Arc::new(state));
     }
 
     /// The table in force.
     pub fn table(&self) -> Arc<RouteTable> {
-        self.table.load_full()
+        Arc::clone(&self.shared.workers.in_force(0).table)
+    }
+
+    /// Where it listens, free ports filled in.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.addresses
+    }
+
+    /// True while new connections are accepted.
+    pub fn is_accepting(&self) -> bool {
+        self.shared.accepting.load(Ordering::Acquire)
     }
 
     /// Every target of every upstream, by name.
     pub fn targets(&self) -> Vec<TargetStatus> {
-        Vec::new()
+        let state = self.shared.workers.in_force(0);
+        let of_upstream = |upstream: &Arc<crate::state::LiveUpstream>| {
+            let name = upstream.servers.settings.name.clone();
+            let status = move |server: &Arc<crate::targets::Server>| TargetStatus {
+                upstream: name.clone(),
+                target: server.label.to_string(),
+                healthy: server.is_healthy(),
+                inflight: server.inflight(),
+            };
+            upstream.servers.targets.iter().map(status).collect::<Vec<_>>()
+        };
+        state.upstreams().iter().flat_map(of_upstream).collect()
     }
 
     /// Counts of one route by its name (`default` for unmatched requests) and arm.
-    pub fn counts(&self, _route: &str, _arm: Arm) -> ArmCounts {
-        ArmCounts::default()
+    pub fn counts(&self, route: &str, arm: Arm) -> ArmCounts {
+        self.shared.metrics.counts(route, arm)
+    }
+
+    /// Opens the access log file again: a log rotator has moved it.
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = &self.shared.access_log {
+            log.reopen();
+        }
     }
 
     /// Serves until `stop` turns true (or its sender is gone), then drains, and returns when the last request
     /// has ended or the drain time is over. Blocks the calling thread; brings its own worker threads.
-    pub fn run(self, _stop: tokio::sync::watch::Receiver<bool>) -> Drained {
-        Drained::Clean
+    ///
+    /// The threads stay behind until the drain time is over: a process that has nothing else to do may end.
+    pub fn run(self, stop: watch::Receiver<bool>) -> Drained {
+        let drain_timeout = self.shared.settings.drain_timeout;
+        let (shared, server_stop) = (Arc::clone(&self.shared), stop.clone());
+        let server = std::thread::Builder::new()
+            .name("banyan-server".into())
+            .spawn(move || server::run(shared, server_stop, drain_timeout));
+        if let Err(error) = server {
+            tracing::error!(%error, "cannot start the server thread");
+            return Drained::Clean;
+        }
+        self.wait_until_accepting(&stop);
+        wait_for(stop);
+        self.shared.accepting.store(false, Ordering::Release);
+        self.shared.workers.drain();
+        let left = self.shared.connections.wait_until_none(drain_timeout);
+        self.close_access_log();
+        if left == 0 { Drained::Clean } else { Drained::CutOff { connections: left } }
+    }
+
+    /// pingora does not tell when its listeners are open, so we knock.
+    fn wait_until_accepting(&self, stop: &watch::Receiver<bool>) {
+        let limit = Instant::now() + Duration::from_secs(10);
+        let is_open = |address: &SocketAddr| {
+            TcpStream::connect_timeout(&reachable(*address), Duration::from_millis(250)).is_ok()
+        };
+        while !*stop.borrow() && Instant::now() < limit {
+            if self.shared.addresses.iter().all(is_open) {
+                self.shared.accepting.store(true, Ordering::Release);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn close_access_log(&self) {
+        if let Some(log) = &self.shared.access_log {
+            log.flush();
+        }
+    }
+}
+
+fn open_access_log(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Option<AccessLog>, StartError> {
+    let Some(target) = &settings.access_log else { return Ok(None) };
+    let opened = AccessLog::open(target, Arc::clone(metrics)).map_err(|error| StartError::AccessLog {
+        path: match target {
+            AccessLogTarget::Stdout => PathBuf::from("standard output"),
+            AccessLogTarget::File(path) => path.clone(),
+        },
+        error,
+    })?;
+    Ok(Some(opened))
+}
+
+/// Proves that an address can be bound, and finds a free port where 0 asks for one.
+fn probe(address: SocketAddr) -> Result<SocketAddr, StartError> {
+    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    bound.map_err(|error| StartError::Bind { address, error })
+}
+
+/// Where one connects to reach a listener on any address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Blocks until the stop. A sender that is gone stops, too.
+fn wait_for(mut stop: watch::Receiver<bool>) {
+    let waiting = tokio::runtime::Builder::new_current_thread().build();
+    match waiting {
+        Ok(runtime) => {
+            let _ = runtime.block_on(stop.wait_for(|stop| *stop));
+        }
+        Err(error) => tracing::error!(%error, "cannot wait for the stop"),
     }
 }
 

@@ -15,15 +15,30 @@
 //! - `upgrade`: both sides of a 101 joined.
 //! - `metrics`: per-worker cells summed when scraped. `access_log`: JSON lines on their own thread.
 
-// Remove these remarks with the engine's landing: until then nothing calls these modules.
-#[allow(dead_code, unused_imports, reason = "called by the engine")]
+mod access_log;
+mod answer;
+mod body;
+mod connection;
+mod connections;
+mod exchange;
+mod expect;
+mod forward;
 mod forwarding;
-#[allow(dead_code, unused_imports, reason = "called by the engine")]
-mod guard;
-#[allow(dead_code, unused_imports, reason = "called by the engine")]
-mod metrics;
-
 mod gateway;
+mod guard;
+mod health;
+mod lingering;
+mod metrics;
+mod pool;
+mod resolve;
+mod serve;
+mod server;
+mod state;
+mod targets;
+mod upgrade;
+mod upkeep;
+mod upstream_io;
+mod worker;
 
 pub use gateway::{AccessLogTarget, ArmCounts, Drained, Gateway, Settings, StartError, TargetStatus};
 pub use metrics::{METRICS, MetricInfo, MetricKind};

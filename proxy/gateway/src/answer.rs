@@ -1,0 +1,46 @@
+//! Answers that Banyan gives itself: a status, a word in `Banyan-Reason`, a short text. Details go to the log.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};
+use http::{Response, StatusCode};
+
+use banyan_routes::Retire;
+
+/// Says why Banyan answered instead of an upstream.
+pub(crate) const BANYAN_REASON: HeaderName = HeaderName::from_static("banyan-reason");
+
+/// A refusal or failure in one word and one status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: &'static str,
+}
+
+impl Own {
+    pub(crate) const fn new(status: StatusCode, reason: &'static str) -> Self {
+        Self { status, reason }
+    }
+
+    pub(crate) fn text(self) -> Bytes {
+        let title = self.status.canonical_reason().unwrap_or("refused");
+        Bytes::from(format!("{} {title}: {}\n", self.status.as_u16(), self.reason))
+    }
+
+    pub(crate) fn head(self) -> Response<()> {
+        let mut head = Response::new(());
+        *head.status_mut() = self.status;
+        head.headers_mut().insert(BANYAN_REASON, HeaderValue::from_static(self.reason));
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        head.headers_mut().insert(CONTENT_TYPE, text);
+        head
+    }
+}
+
+/// 410 for a route that is gone.
+pub(crate) fn gone(retire: &Retire) -> Response<()> {
+    let mut head = Own::new(StatusCode::GONE, "retired").head();
+    if let Some(link) = &retire.link {
+        head.headers_mut().insert(LINK, link.clone());
+    }
+    head
+}

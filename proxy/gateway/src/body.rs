@@ -1,0 +1,251 @@
+//! Bodies on their way through: streamed frame by frame, never collected.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep_until};
+
+use crate::exchange::Exchange;
+use crate::expect::Gate;
+use crate::pool::Lease;
+
+/// Why a body on its way through ended before its end.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// The sender broke off or sent nonsense.
+    Sender(hyper::Error),
+    /// Nothing moved for the idle time.
+    Idle,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sender(error) => write!(out, "the sender broke off: {error}"),
+            Self::Idle => write!(out, "nothing moved for too long"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// What the upstream is sent: the client's body as it comes in, or nothing.
+pub(crate) enum RequestBody {
+    Empty,
+    Client(Box<Upload>),
+}
+
+/// A client's body on its way.
+pub(crate) struct Upload {
+    incoming: Incoming,
+    progress: Arc<Progress>,
+    gate: Option<Gate>,
+}
+
+/// How far an upload has come: written by the body, read by whoever waits for the answer.
+pub(crate) struct Progress {
+    started: Instant,
+    bytes: AtomicU64,
+    last_moved_ms: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl RequestBody {
+    pub(crate) fn client(incoming: Incoming, progress: Arc<Progress>, gate: Option<Gate>) -> Self {
+        Self::Client(Box::new(Upload { incoming, progress, gate }))
+    }
+}
+
+impl Progress {
+    pub(crate) fn begin() -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            bytes: AtomicU64::new(0),
+            last_moved_ms: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// When something last moved.
+    pub(crate) fn last_moved(&self) -> Instant {
+        self.started + Duration::from_millis(self.last_moved_ms.load(Ordering::Relaxed))
+    }
+
+    fn moved(&self, bytes: usize) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_moved_ms.store(elapsed, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.moved(0);
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+impl Upload {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(Pin::new(gate).poll_open(cx));
+            self.gate = None;
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => self.progress.moved(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) | None => self.progress.end(),
+        }
+        if self.incoming.is_end_stream() {
+            self.progress.end();
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Sender)))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Client(upload) => upload.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client(upload) => upload.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client(upload) => upload.incoming.size_hint(),
+        }
+    }
+}
+
+/// What the client is sent: the upstream's body as it comes in, or a few words of our own.
+pub(crate) enum ResponseBody {
+    Own { text: Option<Bytes>, _exchange: Option<Exchange> },
+    Upstream(Download),
+}
+
+/// An upstream's body on its way.
+pub(crate) struct Download {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    exchange: Exchange,
+    idle: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl ResponseBody {
+    pub(crate) fn own(text: Bytes, exchange: Option<Exchange>) -> Self {
+        Self::Own { text: (!text.is_empty()).then_some(text), _exchange: exchange }
+    }
+
+    pub(crate) fn upstream(incoming: Incoming, lease: Lease, exchange: Exchange, idle: Duration) -> Self {
+        let mut download = Download { incoming, lease: Some(lease), exchange, idle, deadline: None };
+        if download.incoming.is_end_stream() {
+            download.finish();
+        }
+        Self::Upstream(download)
+    }
+}
+
+impl Download {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            return self.poll_deadline(cx).map(|()| Some(Err(BodyError::Idle)));
+        };
+        self.deadline = None;
+        match frame {
+            Some(Ok(frame)) => {
+                self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+                if self.incoming.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.exchange.broken_off("upstream-reset");
+                self.lease = None;
+                Poll::Ready(Some(Err(BodyError::Sender(error))))
+            }
+            None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// A timer exists only while the upstream is silent: most answers never need one.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let idle = self.idle;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + idle).into())));
+        ready!(deadline.as_mut().poll(cx));
+        self.exchange.broken_off("idle-timeout");
+        self.lease = None;
+        Poll::Ready(())
+    }
+
+    fn finish(&mut self) {
+        self.exchange.finish();
+        // Before the client gets the last bytes: its next request finds this connection idle.
+        if let Some(lease) = self.lease.take() {
+            self.exchange.give_back(lease);
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own { text, .. } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Upstream(download) => download.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own { text, .. } => text.is_none(),
+            Self::Upstream(download) => download.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Upstream(download) => download.incoming.size_hint(),
+        }
+    }
+}

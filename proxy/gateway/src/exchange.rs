@@ -1,0 +1,159 @@
+//! The record of one request: made once it is decided, closed exactly once, however it ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use banyan_routes::{Arm, Decision};
+use http::StatusCode;
+
+use crate::access_log::Entry;
+use crate::body::Progress;
+use crate::connection::Connection;
+use crate::forward::Trail;
+use crate::forwarding::Identity;
+use crate::state::LiveUpstream;
+use crate::pool::Lease;
+use crate::worker::InForce;
+
+/// Status counted for a request whose client left before the head of the answer (nginx's 499).
+const CLIENT_LEFT: u16 = 499;
+
+pub(crate) struct Exchange {
+    connection: Arc<Connection>,
+    state: Arc<InForce>,
+    started: Instant,
+    decision: Decision,
+    /// Who answers; Banyan when an upstream could not.
+    arm: Arm,
+    status: u16,
+    /// The server whose answer is on its way.
+    server: Option<usize>,
+    progress: Option<Arc<Progress>>,
+    bytes_out: u64,
+    /// Present only while the access log is on.
+    entry: Option<Box<Entry>>,
+    is_open: bool,
+}
+
+impl Exchange {
+    pub(crate) fn begin(
+        connection: Arc<Connection>,
+        state: Arc<InForce>,
+        decision: Decision,
+        entry: Option<Box<Entry>>,
+        started: Instant,
+    ) -> Self {
+        let route = state.route(decision.route);
+        route.metrics.decided(connection.worker, decision.arm, decision.reason);
+        Self {
+            connection,
+            state,
+            started,
+            decision,
+            arm: decision.arm,
+            status: CLIENT_LEFT,
+            server: None,
+            progress: None,
+            bytes_out: 0,
+            entry,
+            is_open: true,
+        }
+    }
+
+    /// The head of an answer is there. From here on the record counts the request out of the server's load.
+    pub(crate) fn answered(&mut self, status: StatusCode, place: usize) {
+        self.status = status.as_u16();
+        self.server = Some(place);
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.connection.shared.identity
+    }
+
+    /// The connection may serve another request.
+    pub(crate) fn give_back(&self, lease: Lease) {
+        if let (Some(upstream), Some(place)) = (self.upstream(), self.server) {
+            upstream.servers.targets[place].pool.give_back(lease);
+        }
+    }
+
+    fn upstream(&self) -> Option<&Arc<LiveUpstream>> {
+        self.decision.upstream.map(|index| self.state.upstream(index))
+    }
+
+    /// Banyan answers instead.
+    pub(crate) fn answered_by_banyan(&mut self, status: StatusCode, reason: &'static str) {
+        self.status = status.as_u16();
+        self.arm = Arm::Banyan;
+        if let Some(entry) = &mut self.entry {
+            entry.banyan_reason = Some(reason);
+        }
+    }
+
+    pub(crate) fn upload(&mut self, progress: Arc<Progress>) {
+        self.progress = Some(progress);
+    }
+
+    /// What happened on the way to the upstream.
+    pub(crate) fn trail(&mut self, trail: &Trail, upstream: &LiveUpstream) {
+        if let Some(entry) = &mut self.entry {
+            entry.upstream = Some(upstream.servers.settings.name.as_str().into());
+            entry.target = trail.target.map(|place| Arc::clone(&upstream.servers.targets[place].label));
+            entry.upstream_time = Some(trail.upstream_time);
+            entry.retries = trail.retries;
+        }
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
+    /// An upgraded stream ended as both sides wished.
+    pub(crate) fn upgraded(mut self, to_client: u64) {
+        self.bytes_out += to_client;
+        self.finish();
+    }
+
+    /// The answer broke off.
+    pub(crate) fn broken_off(&mut self, why: &'static str) {
+        if let Some(entry) = &mut self.entry {
+            entry.aborted = Some(why);
+        }
+        self.finish();
+    }
+
+    /// The request has ended. Later calls change nothing.
+    pub(crate) fn finish(&mut self) {
+        if !std::mem::replace(&mut self.is_open, false) {
+            return;
+        }
+        let duration = self.started.elapsed();
+        let worker = self.connection.worker;
+        if let (Some(upstream), Some(place)) = (self.upstream(), self.server) {
+            upstream.left(place, worker);
+        }
+        let route = self.state.route(self.decision.route);
+        route.metrics.answered(worker, self.arm, self.status, duration);
+        if let Some(entry) = self.entry.take() {
+            self.write_entry(entry, duration);
+        }
+    }
+
+    fn write_entry(&self, mut entry: Box<Entry>, duration: Duration) {
+        entry.status = self.status;
+        entry.duration = duration;
+        entry.bytes_in = self.progress.as_ref().map_or(0, |progress| progress.bytes());
+        entry.bytes_out = self.bytes_out;
+        if let Some(log) = &self.connection.shared.access_log {
+            log.write(entry);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.broken_off("client-left");
+        }
+    }
+}

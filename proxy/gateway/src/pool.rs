@@ -1,0 +1,279 @@
+//! Connections to one server of an upstream.
+//!
+//! Idle connections lie in one small shard per worker thread, behind a lock that nobody else wants. Only when
+//! the own shard is empty is a connection of another shard borrowed: its connection task stays with the
+//! thread that opened it, and the handle goes home afterwards. Legacy applications often allow few
+//! connections, so a limit holds over all threads, with a bounded line of waiters.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::body::RequestBody;
+use crate::resolve::Addresses;
+use crate::upstream_io::UpstreamIo;
+
+/// Most requests that wait for a connection to one target.
+const MAX_WAITERS: u32 = 1024;
+/// Longest wait for a connection when the limit is reached.
+const WAIT: Duration = Duration::from_secs(1);
+/// Most idle connections kept by one worker for one target.
+const MAX_IDLE_PER_SHARD: usize = 1024;
+
+type Sender = http1::SendRequest<RequestBody>;
+
+/// Connections to one target.
+pub(crate) struct Pool {
+    shards: Box<[Shard]>,
+    addresses: Arc<Addresses>,
+    connect_timeout: Duration,
+    keep_alive: Duration,
+    limit: Option<u32>,
+    line: Arc<Line>,
+}
+
+#[repr(align(128))]
+#[derive(Default)]
+struct Shard(Mutex<Vec<Idle>>);
+
+struct Idle {
+    sender: Sender,
+    home: usize,
+    since: Instant,
+    slot: Arc<Slot>,
+}
+
+/// Open connections and those who wait for one.
+#[derive(Default)]
+struct Line {
+    open: AtomicU32,
+    waiting: AtomicU32,
+    freed: Notify,
+}
+
+/// A connection in use. Dropped without [`Pool::give_back`], it closes.
+#[must_use]
+pub(crate) struct Lease {
+    pub(crate) sender: Sender,
+    home: usize,
+    slot: Arc<Slot>,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum ConnectError {
+    /// The name has no address.
+    Resolve(io::Error),
+    /// Refused, unreachable, out of descriptors.
+    Io(io::Error),
+    /// No answer in time.
+    Timeout,
+    /// The limit is reached and nobody gave one back in time.
+    Exhausted,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(error) => write!(out, "cannot resolve: {error}"),
+            Self::Io(error) => write!(out, "cannot connect: {error}"),
+            Self::Timeout => write!(out, "cannot connect: timed out"),
+            Self::Exhausted => write!(out, "all connections are in use"),
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(
+        workers: usize,
+        addresses: Arc<Addresses>,
+        connect_timeout: Duration,
+        keep_alive: Duration,
+        limit: Option<u32>,
+    ) -> Self {
+        let shards = (0..workers.max(1)).map(|_| Shard::default()).collect();
+        Self { shards, addresses, connect_timeout, keep_alive, limit, line: Arc::default() }
+    }
+
+    /// A ready connection: an idle one of this worker, of another worker, or a new one.
+    ///
+    /// `fresh` asks for a new one where the limit allows it: an idle connection has just turned out dead.
+    pub(crate) async fn lease(&self, worker: usize, fresh: bool) -> Result<Lease, ConnectError> {
+        if !fresh && let Some(lease) = self.idle(worker) {
+            return Ok(lease);
+        }
+        if let Some(slot) = self.open_slot() {
+            return self.connect(worker, slot).await;
+        }
+        match timeout(WAIT, self.wait_in_line(worker)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ConnectError::Exhausted),
+        }
+    }
+
+    async fn wait_in_line(&self, worker: usize) -> Result<Lease, ConnectError> {
+        let _place = Place::take(&self.line).ok_or(ConnectError::Exhausted)?;
+        loop {
+            let freed = self.line.freed.notified();
+            if let Some(lease) = self.idle(worker) {
+                return Ok(lease);
+            }
+            if let Some(slot) = self.open_slot() {
+                return self.connect(worker, slot).await;
+            }
+            freed.await;
+        }
+    }
+
+    fn idle(&self, worker: usize) -> Option<Lease> {
+        let own = self.shards[worker].pop(self.keep_alive);
+        let idle = own.or_else(|| self.borrow(worker))?;
+        let Idle { sender, home, slot, .. } = idle;
+        Some(Lease { sender, home, slot })
+    }
+
+    fn borrow(&self, worker: usize) -> Option<Idle> {
+        let others = self.shards.len() - 1;
+        (1..=others).find_map(|step| self.shards[(worker + step) % self.shards.len()].pop(self.keep_alive))
+    }
+
+    fn open_slot(&self) -> Option<Slot> {
+        let limit = self.limit.unwrap_or(u32::MAX);
+        let more = |open: u32| (open < limit).then(|| open + 1);
+        self.line.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Slot(Arc::clone(&self.line)))
+    }
+
+    async fn connect(&self, worker: usize, slot: Slot) -> Result<Lease, ConnectError> {
+        let stream = timeout(self.connect_timeout, self.dial()).await.map_err(|_| ConnectError::Timeout)??;
+        let (sender, connection) = http1::Builder::new()
+            .preserve_header_case(true)
+            .handshake(TokioIo::new(UpstreamIo::new(stream)))
+            .await
+            .map_err(|error| ConnectError::Io(io::Error::other(error)))?;
+        let slot = Arc::new(slot);
+        let counted = Arc::clone(&slot);
+        tokio::spawn(async move {
+            // How it ended is told to the request in flight, if there is one.
+            let _ = connection.with_upgrades().await;
+            drop(counted);
+        });
+        Ok(Lease { sender, home: worker, slot })
+    }
+
+    /// Tries every address of the name in turn; the last failure counts.
+    async fn dial(&self) -> Result<TcpStream, ConnectError> {
+        let addresses = self.addresses.get().await.map_err(ConnectError::Resolve)?;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for &address in addresses.iter() {
+            match dial_one(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(ConnectError::Io(last))
+    }
+
+    /// The exchange ended cleanly: the connection goes back to the worker that opened it.
+    pub(crate) fn give_back(&self, lease: Lease) {
+        let Lease { sender, home, slot } = lease;
+        if sender.is_closed() {
+            return;
+        }
+        let mut shard = self.shards[home].lock();
+        if shard.len() < MAX_IDLE_PER_SHARD {
+            shard.push(Idle { sender, home, since: Instant::now(), slot });
+        }
+        drop(shard);
+        self.line.wake_one();
+    }
+
+    /// Closes what has been idle too long. Called about once a second.
+    pub(crate) fn sweep(&self) {
+        for shard in &self.shards {
+            shard.lock().retain(|idle| !idle.is_stale(self.keep_alive));
+        }
+    }
+}
+
+async fn dial_one(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+impl Shard {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        // A panic cannot leave a Vec of handles half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The youngest usable connection. Closed ones are dropped on the way; those whose task has not come
+    /// round yet stay where they are.
+    fn pop(&self, keep_alive: Duration) -> Option<Idle> {
+        let mut idle = self.lock();
+        let mut place = idle.len();
+        while place > 0 {
+            place -= 1;
+            let candidate = &idle[place];
+            if candidate.is_stale(keep_alive) {
+                idle.swap_remove(place);
+            } else if candidate.sender.is_ready() {
+                return Some(idle.swap_remove(place));
+            }
+        }
+        None
+    }
+}
+
+impl Idle {
+    fn is_stale(&self, keep_alive: Duration) -> bool {
+        self.sender.is_closed() || self.since.elapsed() >= keep_alive
+    }
+}
+
+impl Line {
+    fn wake_one(&self) {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            self.freed.notify_one();
+        }
+    }
+}
+
+/// Counts one open connection: held by its task, and by whoever uses it, upgraded streams included.
+struct Slot(Arc<Line>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.wake_one();
+    }
+}
+
+/// One place in the line of waiters.
+struct Place<'l>(&'l Line);
+
+impl<'l> Place<'l> {
+    fn take(line: &'l Line) -> Option<Self> {
+        let more = |waiting: u32| (waiting < MAX_WAITERS).then(|| waiting + 1);
+        line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(line))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+        // A wake-up meant for a waiter that left must not be lost.
+        self.0.wake_one();
+    }
+}

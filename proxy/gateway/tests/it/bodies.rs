@@ -1,0 +1,159 @@
+//! Bodies stream both ways at constant memory, and a broken one never looks complete.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::client::{Client, get};
+use crate::proxy::{Proxy, legacy_at};
+use crate::upstream::Upstream;
+
+async fn skip_head(stream: &mut tokio::net::TcpStream) {
+    let mut last = [0; 4];
+    while &last != b"\r\n\r\n" {
+        last.rotate_left(1);
+        last[3] = stream.read_u8().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_holds_the_upstream_back() {
+    const TOTAL: usize = 256 * 1024 * 1024;
+    let (sender, mut written) = tokio::sync::watch::channel(0_usize);
+    let upstream = Upstream::raw(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            skip_head(&mut stream).await;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {TOTAL}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let chunk = vec![b'x'; 64 * 1024];
+            for _ in 0..TOTAL / chunk.len() {
+                if stream.write_all(&chunk).await.is_err() {
+                    return;
+                }
+                sender.send_modify(|sent| *sent += chunk.len());
+            }
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.head().await;
+    // The upstream stops when socket buffers and ours are full: nothing moves for a while.
+    let mut before = usize::MAX;
+    while before != *written.borrow_and_update() {
+        before = *written.borrow();
+        let _ = tokio::time::timeout(Duration::from_millis(300), written.changed()).await;
+    }
+    assert!(before < TOTAL / 4, "{before} bytes taken from the upstream while nobody reads");
+    let mut left = TOTAL;
+    let mut buffer = vec![0; 1 << 20];
+    while left > 0 {
+        // Some came with the head.
+        let count = client.stream.read(&mut buffer).await.unwrap();
+        if count == 0 {
+            break;
+        }
+        left = left.saturating_sub(count);
+    }
+    assert!(left <= 64 * 1024, "{left} bytes are missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_upload_arrives_whole() {
+    let upstream = Upstream::named("ok").await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    let body: Vec<u8> = (0..8 * 1024 * 1024_u32).map(|place| (place % 251) as u8).collect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len())).await;
+    client.send(&body).await;
+    assert_eq!(client.answer().await.status, 200);
+    assert!(upstream.seen()[0].body == body, "the body differs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_never_looks_complete() {
+    for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+        let upstream = Upstream::raw(move |mut stream| async move {
+            skip_head(&mut stream).await;
+            let part = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nhello\r\n");
+            stream.write_all(part.as_bytes()).await.unwrap();
+        })
+        .await;
+        let proxy = Proxy::before(&upstream);
+        let mut client = Client::connect(proxy.address).await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = client.head().await;
+        let rest = client.rest().await;
+        let is_complete = match answer.header("content-length") {
+            Some(length) => rest.len() >= length.parse().unwrap(),
+            None => rest.ends_with(b"0\r\n\r\n"),
+        };
+        assert!(!is_complete, "{head}: {rest:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_frees_the_upstream() {
+    let (sender, mut left) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Upstream::raw(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            skip_head(&mut stream).await;
+            // Ends when the proxy closes its side.
+            let ended = stream.read_u8().await.is_err();
+            sender.send(ended).unwrap();
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while proxy.gateway.targets()[0].inflight == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the request reaches the upstream");
+    drop(client);
+    let ended = tokio::time::timeout(Duration::from_secs(5), left.recv()).await.expect("in time").unwrap();
+    assert!(ended);
+    proxy.until("counted as left", || {
+        proxy.metric(r#"banyan_requests_total{arm="legacy",code_class="4xx",route="default"}"#) > 0.0
+    });
+    assert_eq!(proxy.gateway.targets()[0].inflight, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_is_cut_after_the_idle_time() {
+    let upstream = Upstream::raw(|mut stream| async move {
+        skip_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+        let _ = stream.read_u8().await;
+    })
+    .await;
+    let text = legacy_at(&upstream.url()).replace("[upstreams", "idle_timeout = \"200ms\"\n[upstreams");
+    let proxy = Proxy::start(&text);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.head().await.status, 200);
+    assert_eq!(client.rest().await, b"half");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_but_moving_body_is_not_cut() {
+    let upstream = Upstream::raw(|mut stream| async move {
+        skip_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n").await.unwrap();
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stream.write_all(b"x").await.unwrap();
+        }
+    })
+    .await;
+    let text = legacy_at(&upstream.url()).replace("[upstreams", "idle_timeout = \"500ms\"\n[upstreams");
+    let proxy = Proxy::start(&text);
+    assert_eq!(get(proxy.address, "/", "").await.text(), "xxxxxxxx");
+}

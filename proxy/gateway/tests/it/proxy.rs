@@ -1,0 +1,104 @@
+//! A gateway on a free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use banyan_gateway::{Drained, Gateway, Settings};
+use banyan_routes::{FileSet, RouteTable, SourceFile, Variables};
+use tokio::sync::watch;
+
+use crate::upstream::Upstream;
+
+pub struct Proxy {
+    pub gateway: Gateway,
+    pub address: SocketAddr,
+    registry: prometheus::Registry,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<Drained>>,
+}
+
+pub fn table(text: &str) -> Arc<RouteTable> {
+    let main = SourceFile { name: "routes.toml".into(), text: text.into() };
+    let (table, report) = RouteTable::parse(&FileSet { main, included: Vec::new() }, &Variables::new());
+    Arc::new(table.unwrap_or_else(|| panic!("{report}")))
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        threads: 2,
+        drain_timeout: Duration::from_secs(5),
+        access_log: None,
+        via: false,
+    }
+}
+
+impl Proxy {
+    /// `text` is a routes.toml.
+    pub fn start(text: &str) -> Self {
+        Self::start_with(text, settings())
+    }
+
+    pub fn start_with(text: &str, settings: Settings) -> Self {
+        let registry = prometheus::Registry::new();
+        let gateway = Gateway::new(settings, table(text), 1, &registry).unwrap();
+        let stop = watch::Sender::new(false);
+        let (running, stopped) = (gateway.clone(), stop.subscribe());
+        let thread = std::thread::spawn(move || running.run(stopped));
+        let address = gateway.addresses()[0];
+        let proxy = Self { gateway, address, registry, stop, thread: Some(thread) };
+        proxy.until("accepting", || proxy.gateway.is_accepting());
+        proxy
+    }
+
+    /// Everything to one upstream.
+    pub fn before(upstream: &Upstream) -> Self {
+        Self::start(&legacy_at(&upstream.url()))
+    }
+
+    pub fn apply(&self, text: &str, generation: u64) {
+        self.gateway.apply(table(text), generation);
+    }
+
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub fn drained(mut self) -> Drained {
+        self.stop();
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// The metrics as Prometheus would read them.
+    pub fn metrics(&self) -> String {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
+
+    /// The value of one series, written as in the exposition; 0 when it is not there.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
+    /// Polls until something holds.
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !holds() {
+            assert!(Instant::now() < limit, "still not true: {what}\n{}", self.metrics());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+pub fn legacy_at(url: &str) -> String {
+    format!("version = 1\n[defaults]\nlegacy = \"legacy\"\n[upstreams.legacy]\ntargets = [\"{url}\"]\n")
+}
