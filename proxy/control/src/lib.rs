@@ -35,6 +35,7 @@ mod view;
 
 pub use admin::{AdminError, AdminOptions};
 pub use banyan_gateway::{AccessLogTarget, Drained, Settings, StartError};
+pub use banyan_routes::Variables;
 pub use changes::{change_line, change_lines};
 pub use explain::{BadQuestion, explain};
 pub use files::{ReadError, environment, read, relative_name, text_hash};

@@ -154,3 +154,96 @@ fn with_changes(current: &KeptSet, changes: &[FileChange]) -> KeptSet {
     result.text_hash = crate::files::text_hash(&crate::history::file_set(&result));
     result
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step fails the test
+mod tests {
+    use super::*;
+    use crate::api::KeptFile;
+
+    fn set(main: &str, included: &[(&str, &str)]) -> KeptSet {
+        let file =
+            |(name, text): &(&str, &str)| KeptFile { name: (*name).to_owned(), text: (*text).to_owned() };
+        let included = included.iter().map(file).collect();
+        let main = KeptFile { name: "routes.toml".to_owned(), text: main.to_owned() };
+        let mut set = KeptSet { version: 1, text_hash: String::new(), main, included };
+        set.text_hash = crate::files::text_hash(&crate::history::file_set(&set));
+        set
+    }
+
+    fn change(before: &KeptSet, after: &KeptSet) -> HistoryEntry {
+        HistoryEntry {
+            at: String::new(),
+            generation: 2,
+            before: None,
+            after: String::new(),
+            text_hash: after.text_hash.clone(),
+            text_hash_before: Some(before.text_hash.clone()),
+            kind: HistoryKind::Reload,
+            who: "file".to_owned(),
+            why: None,
+            changes: Vec::new(),
+        }
+    }
+
+    fn undone(before: &KeptSet, after: &KeptSet, current: &KeptSet) -> Result<KeptSet, UndoRefusal> {
+        undo(&change(before, after), before, after, current).map(|undo| undo.result)
+    }
+
+    const BEFORE: &str = "a = 1\n\n\npercent = 10 # share\n\n\nz = 1\n";
+    const AFTER: &str = "a = 1\n\n\npercent = 50 # share\n\n\nz = 1\n";
+
+    #[test]
+    fn takes_the_change_back() {
+        let (before, after) = (set(BEFORE, &[]), set(AFTER, &[]));
+        assert_eq!(undone(&before, &after, &after), Ok(before));
+    }
+
+    #[test]
+    fn keeps_what_was_edited_elsewhere_since() {
+        let (before, after) = (set(BEFORE, &[]), set(AFTER, &[]));
+        let current = set(&AFTER.replace("a = 1", "a = 2 # since"), &[]);
+        let wanted = set(&BEFORE.replace("a = 1", "a = 2 # since"), &[]);
+        assert_eq!(undone(&before, &after, &current), Ok(wanted));
+    }
+
+    #[test]
+    fn refuses_when_the_value_was_changed_since() {
+        let (before, after) = (set(BEFORE, &[]), set(AFTER, &[]));
+        let current = set(&AFTER.replace("50", "60"), &[]);
+        let file = "the main file".to_owned();
+        assert_eq!(undone(&before, &after, &current), Err(UndoRefusal::ChangedSince { file }));
+    }
+
+    #[test]
+    fn twice_is_told() {
+        let (before, after) = (set(BEFORE, &[]), set(AFTER, &[]));
+        assert_eq!(undone(&before, &after, &before), Err(UndoRefusal::AlreadyUndone));
+    }
+
+    #[test]
+    fn files_come_back_and_go() {
+        let before = set("m", &[("a.toml", "a")]);
+        let after = set("m", &[("b.toml", "b")]);
+        let undo = undo(&change(&before, &after), &before, &after, &after).unwrap();
+        let expected = [
+            FileChange { name: "a.toml".to_owned(), text: Some("a".to_owned()) },
+            FileChange { name: "b.toml".to_owned(), text: None },
+        ];
+        assert_eq!((undo.files.as_slice(), undo.result), (&expected[..], before));
+    }
+
+    #[test]
+    fn a_floor_changed_no_file() {
+        let after = set(AFTER, &[]);
+        let floor = HistoryEntry { kind: HistoryKind::Rollback, ..change(&after, &after) };
+        assert_eq!(undo(&floor, &after, &after, &after), Err(UndoRefusal::NoFileChange));
+    }
+
+    #[test]
+    fn sets_of_another_change_are_refused() {
+        let (before, after) = (set(BEFORE, &[]), set(AFTER, &[]));
+        let entry = change(&before, &after);
+        assert!(matches!(undo(&entry, &after, &after, &after), Err(UndoRefusal::WrongSet { .. })));
+    }
+}

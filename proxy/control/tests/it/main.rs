@@ -1,0 +1,11 @@
+//! The control side through its public door: a proxy is started on real files, the files are changed the way
+//! people and tools change them, and the admin listener is asked what came of it.
+
+#![allow(clippy::unwrap_used)] // a step that fails fails its test
+#![allow(clippy::expect_used)]
+
+mod admin;
+mod history;
+mod includes;
+mod reload;
+mod site;

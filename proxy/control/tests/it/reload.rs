@@ -1,0 +1,214 @@
+//! From save to effect.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use banyan_control::api::ReloadResult::{Applied, Refused, Unchanged};
+
+use crate::site::{LONG, SOON, Site, head, routes};
+
+/// Five saves in a row, each in effect within a second, none refused on the way: a watch that is lost with the
+/// first save shows at the second.
+fn five_saves(site: &Site, save: impl Fn(&Site, u32, &str)) {
+    for percent in [10, 20, 30, 40, 50] {
+        save(site, percent, &routes(percent));
+        site.until(SOON, &format!("{percent} % in force"), |site| site.percent() == percent.to_string());
+    }
+    site.until(SOON, "five swaps told", |site| site.config().generation == 6);
+    assert_eq!((site.attempts(Applied), site.attempts(Refused)), (5, 0));
+}
+
+#[test]
+fn written_in_place() {
+    five_saves(&Site::start(&routes(0)), |site, _, text| site.write("routes.toml", text));
+}
+
+#[test]
+fn renamed_over() {
+    five_saves(&Site::start(&routes(0)), |site, _, text| {
+        site.write(".routes.toml.new", text);
+        fs::rename(site.path(".routes.toml.new"), site.path("routes.toml")).unwrap();
+    });
+}
+
+#[test]
+fn renamed_away_and_created() {
+    five_saves(&Site::start(&routes(0)), |site, _, text| {
+        fs::rename(site.path("routes.toml"), site.path("routes.toml~")).unwrap();
+        site.write("routes.toml", text);
+    });
+}
+
+/// As the kubelet does it: a new folder, and a link renamed over `..data`.
+#[test]
+fn link_to_the_folder_swapped() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("..v0")).unwrap();
+    fs::write(folder.path().join("..v0/routes.toml"), routes(0)).unwrap();
+    symlink("..v0", folder.path().join("..data")).unwrap();
+    symlink("..data/routes.toml", folder.path().join("routes.toml")).unwrap();
+    five_saves(&Site::start_in(folder), |site, percent, text| {
+        let old = fs::read_link(site.path("..data")).unwrap();
+        fs::create_dir(site.path(&format!("..v{percent}"))).unwrap();
+        site.write(&format!("..v{percent}/routes.toml"), text);
+        symlink(format!("..v{percent}"), site.path("..data_tmp")).unwrap();
+        fs::rename(site.path("..data_tmp"), site.path("..data")).unwrap();
+        fs::remove_dir_all(site.path(old.to_str().unwrap())).unwrap();
+    });
+}
+
+#[test]
+fn the_target_of_a_link_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    fs::write(folder.path().join("elsewhere/real.toml"), routes(0)).unwrap();
+    symlink("elsewhere/real.toml", folder.path().join("routes.toml")).unwrap();
+    five_saves(&Site::start_in(folder), |site, _, text| site.write("elsewhere/real.toml", text));
+}
+
+/// An access log in the same folder gives events without end.
+#[test]
+fn saved_in_a_folder_that_is_never_quiet() {
+    let site = Site::start(&routes(0));
+    let done = AtomicBool::new(false);
+    let mut log = File::create(site.path("access.log")).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                log.write_all(b"line\n").unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        five_saves(&site, |site, _, text| site.write("routes.toml", text));
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// The first half of the file is a configuration too, but nobody has saved it.
+#[test]
+fn a_half_written_file_is_not_taken() {
+    let site = Site::start(&routes(0));
+    let text = format!("{}{}", routes(10), crate::site::route("carts", 10));
+    let half = routes(10).len();
+    let mut file = File::create(site.path("routes.toml")).unwrap();
+    file.write_all(&text.as_bytes()[..half]).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    file.write_all(&text.as_bytes()[half..]).unwrap();
+    drop(file);
+    site.until(SOON, "the whole file in force", |site| site.route_names() == ["orders", "carts", "default"]);
+    site.until(SOON, "told", |site| site.config().generation == 2);
+    assert_eq!((site.attempts(Applied), site.attempts(Refused)), (1, 0));
+}
+
+#[test]
+fn garbage_is_refused_whole_and_seen() {
+    let site = Site::start(&routes(10));
+    let before = site.config();
+    for garbage in ["not toml at all [", "", "version = 1\nrouts = 3\n"] {
+        site.write("routes.toml", garbage);
+        site.until(SOON, "refused", |site| site.config().last_reload.text_hash != before.text_hash);
+        let config = site.config();
+        assert_eq!((config.generation, &config.hash), (1, &before.hash));
+        assert_eq!(config.last_reload.result, Refused);
+        assert!(!config.last_reload.problems.is_empty() && !config.last_reload.report.is_empty());
+        assert_eq!(site.percent(), "10");
+        assert_eq!(site.metric("banyan_config_last_reload_successful"), 0);
+        site.write("routes.toml", &routes(10));
+        site.until(SOON, "mended", |site| site.config().last_reload.result == Unchanged);
+        assert_eq!(site.metric("banyan_config_last_reload_successful"), 1);
+    }
+    assert_eq!(site.attempts(Refused), 3);
+    assert_eq!(site.history().entries.len(), 1, "a refusal is no swap");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    let site = Site::start(&routes(10));
+    fs::write(site.path("routes.toml"), b"version = \xff").unwrap();
+    site.until(SOON, "refused", |site| site.config().last_reload.result == Refused);
+    assert_eq!(site.config().last_reload.problems[0].code, "file-not-utf8");
+    assert_eq!(site.percent(), "10");
+}
+
+#[test]
+fn a_vanished_file_is_waited_for() {
+    let site = Site::start(&routes(10));
+    fs::rename(site.path("routes.toml"), site.path("away")).unwrap();
+    site.until(LONG, "missed", |site| site.config().last_reload.result == Refused);
+    assert_eq!(site.config().last_reload.problems[0].code, "file-missing");
+    assert_eq!((site.config().generation, site.percent()), (1, "10".to_owned()));
+    fs::rename(site.path("away"), site.path("routes.toml")).unwrap();
+    site.until(SOON, "found again", |site| site.config().last_reload.result == Unchanged);
+    assert_eq!(site.config().generation, 1);
+}
+
+#[test]
+fn a_folder_removed_and_made_again_is_watched_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    fs::write(folder.path().join("sub/real.toml"), routes(0)).unwrap();
+    symlink("sub/real.toml", folder.path().join("routes.toml")).unwrap();
+    let site = Site::start_in(folder);
+    fs::remove_dir_all(site.path("sub")).unwrap();
+    site.until(LONG, "missed", |site| site.config().last_reload.result == Refused);
+    fs::create_dir(site.path("sub")).unwrap();
+    site.write("sub/real.toml", &routes(5));
+    site.until(SOON, "found again", |site| site.percent() == "5");
+    five_more(&site);
+}
+
+fn five_more(site: &Site) {
+    for percent in [10, 20, 30, 40, 50] {
+        site.write("sub/real.toml", &routes(percent));
+        site.until(SOON, "in force", |site| site.percent() == percent.to_string());
+    }
+}
+
+#[test]
+fn the_last_route_is_not_removed_unsaid() {
+    let site = Site::start(&routes(10));
+    site.write("routes.toml", &head());
+    site.until(SOON, "refused", |site| site.config().last_reload.result == Refused);
+    let problems = site.config().last_reload.problems;
+    assert!(problems.iter().any(|problem| problem.code == "empty-routes"), "{problems:?}");
+    assert_eq!(site.percent(), "10");
+    site.write("routes.toml", &head().replacen("version = 1\n", "version = 1\nallow_empty = true\n", 1));
+    site.until(SOON, "allowed", |site| site.route_names() == ["default"]);
+}
+
+/// Reading the files gives events of its own; acting on them would go round for ever.
+#[test]
+fn one_save_is_one_attempt() {
+    let site = Site::start(&routes(0));
+    site.write("routes.toml", &routes(10));
+    site.until(SOON, "in force", |site| site.config().generation == 2);
+    // Two more readings, by request, so that the events of all readings so far have come round.
+    assert_eq!((site.reload().result, site.reload().result), (Unchanged, Unchanged));
+    assert_eq!((site.attempts(Applied), site.attempts(Unchanged), site.attempts(Refused)), (1, 2, 0));
+}
+
+#[test]
+fn another_comment_is_another_text_but_no_swap() {
+    let site = Site::start(&routes(10));
+    let before = site.config();
+    site.write("routes.toml", &format!("# by ann\n{}", routes(10)));
+    site.until(SOON, "read", |site| site.config().text_hash != before.text_hash);
+    let after = site.config();
+    assert_eq!((after.generation, after.hash, after.last_reload.result), (1, before.hash, Unchanged));
+    assert_eq!(site.history().entries.len(), 1);
+}
+
+#[test]
+fn a_reload_asked_for_tries_what_was_tried() {
+    let site = Site::start(&routes(10));
+    site.proxy.reload();
+    site.until(LONG, "tried", |site| site.attempts(Unchanged) == 1);
+    site.write("routes.toml", "garbage");
+    site.until(SOON, "refused", |site| site.attempts(Refused) == 1);
+    let again = site.reload();
+    assert_eq!((again.result, again.generation), (Refused, 1));
+    assert!(again.report.contains("routes.toml"), "{}", again.report);
+}
