@@ -195,6 +195,12 @@ pub struct Explained {
     pub sentence: String,
     /// The path as matching saw it.
     pub normal_path: Option<String>,
+    /// What other servers may make of the path, and the route each reading gives; empty for an ordinary path.
+    #[serde(default)]
+    pub other_readings: Vec<(String, Option<String>)>,
+    /// The pin that held, as in the file.
+    #[serde(default)]
+    pub pin: Option<String>,
     /// Which sticky source counted, for example `header:x-user-id`.
     pub sticky: Option<String>,
     /// Routes that nearly matched: name and why they lost.

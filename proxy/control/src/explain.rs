@@ -3,9 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use banyan_routes::{
-    Decision, Destination, Explanation, Miss, Origin, Reason, RequestParts, Route, RouteTable, Split,
-};
+use banyan_routes::{Destination, Explanation, Origin, RequestParts, Route, RouteTable, Split};
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -53,7 +51,7 @@ pub fn explain(table: &RouteTable, question: &ExplainRequest) -> Result<Explaine
         client: question.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         fresh_id: 0,
     };
-    Ok(told(table, table.explain(&parts)))
+    Ok(told(table, &table.explain(&parts)))
 }
 
 fn header_map(pairs: &[(String, String)]) -> Result<HeaderMap, BadQuestion> {
@@ -67,11 +65,13 @@ fn header_map(pairs: &[(String, String)]) -> Result<HeaderMap, BadQuestion> {
     })
 }
 
-fn told(table: &RouteTable, explanation: Explanation) -> Explained {
-    let decision = explanation.decision;
+fn told(table: &RouteTable, explanation: &Explanation) -> Explained {
+    let decision = &explanation.decision;
     let route = decision.route.map(|index| table.route(index));
     let split = route.and_then(split);
-    let name_of = |loser: &banyan_routes::Loser| table.route(loser.route).name.clone();
+    let name_of = |index| table.route(index).name.clone();
+    let losers = explanation.losers.iter().map(|loser| (name_of(loser.route), loser.miss.to_string()));
+    let readings = explanation.other_readings.iter();
     Explained {
         version: API_VERSION,
         route: route.map_or_else(|| DEFAULT_ROUTE.to_owned(), |route| route.name.clone()),
@@ -81,10 +81,12 @@ fn told(table: &RouteTable, explanation: Explanation) -> Explained {
         bucket: decision.bucket,
         percent: split.map(|split| split.share.to_string()),
         reason: decision.reason.as_str().to_owned(),
-        sentence: sentence(&decision, split, explanation.sticky.as_ref()),
-        normal_path: explanation.normal_path,
-        sticky: explanation.sticky.map(|(source, _)| source),
-        losers: explanation.losers.iter().map(|loser| (name_of(loser), why_lost(&loser.miss))).collect(),
+        sentence: explanation.sentence(table),
+        normal_path: explanation.normal_path.clone(),
+        other_readings: readings.map(|(path, route)| (path.clone(), route.map(name_of))).collect(),
+        pin: explanation.pin.clone(),
+        sticky: explanation.sticky.as_ref().map(|(source, _)| source.clone()),
+        losers: losers.collect(),
     }
 }
 
@@ -98,36 +100,5 @@ pub(crate) fn split(route: &Route) -> Option<&Split> {
     match &route.destination {
         Destination::Split(split) => Some(split),
         Destination::Legacy | Destination::Retired(_) => None,
-    }
-}
-
-fn sentence(decision: &Decision, split: Option<&Split>, sticky: Option<&(String, String)>) -> String {
-    let arm = decision.arm.as_str();
-    match decision.reason {
-        Reason::Unmatched => "no route takes this request: legacy".to_owned(),
-        Reason::NoDestination => "the route has no `to`: legacy".to_owned(),
-        Reason::Retired => "the route is retired: 410 Gone".to_owned(),
-        Reason::Pin => format!("a pin sends this request to {arm}, whatever the share"),
-        Reason::Share => by_share(decision, split, sticky.map_or("client", |(source, _)| source)),
-        Reason::NoStickyValue => "nothing in the request identifies the client: legacy".to_owned(),
-        Reason::AmbiguousPath => "the path means different routes to different readers: 400".to_owned(),
-        Reason::InvalidPath => "the path cannot be read: 400".to_owned(),
-    }
-}
-
-fn by_share(decision: &Decision, split: Option<&Split>, source: &str) -> String {
-    let arm = decision.arm.as_str();
-    let (Some(bucket), Some(split)) = (decision.bucket, split) else { return format!("by share: {arm}") };
-    let (limit, percent) = (split.share.thousandths(), split.share);
-    let side = if bucket < limit { "below" } else { "not below" };
-    format!("by {source} the client has bucket {bucket}, {side} {limit} ({percent} %): {arm}")
-}
-
-fn why_lost(miss: &Miss) -> String {
-    match miss {
-        Miss::LessSpecific(what) => format!("less specific {what}"),
-        Miss::Host => "another host".to_owned(),
-        Miss::Method => "another method".to_owned(),
-        Miss::Condition(condition) => format!("condition does not hold: {condition}"),
     }
 }

@@ -168,9 +168,7 @@ impl Worker {
                     let _ = answer.send(self.reload_now());
                 }
                 Ok(Message::Rollback(order, answer)) => {
-                    if let Some(rolled_back) = self.swap.rollback(order) {
-                        let _ = answer.send(rolled_back);
-                    }
+                    let _ = answer.send(self.swap.rollback(order));
                 }
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }

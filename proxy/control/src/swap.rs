@@ -149,8 +149,9 @@ impl Swap {
     }
 
     /// Puts every share at 0 without touching a file, until the files mean something else.
-    pub(crate) fn rollback(&mut self, order: api::Rollback) -> Option<api::RolledBack> {
-        let (table, kept) = floored(&self.in_force, order.force)?;
+    pub(crate) fn rollback(&mut self, order: api::Rollback) -> api::RolledBack {
+        let banyan_routes::RolledBack { table, left, .. } = self.in_force.rolled_back(|_| true, order.force);
+        let kept = left.iter().map(|index| table.route(*index).name.clone()).collect();
         let changes = change_lines(&self.in_force, &table);
         let result = if table.hash() == self.in_force.hash() {
             ReloadResult::Unchanged
@@ -166,7 +167,7 @@ impl Swap {
         };
         let hash = self.in_force.hash().as_str().to_owned();
         let generation = self.generation;
-        Some(api::RolledBack { version: API_VERSION, result, generation, hash, changes, kept })
+        api::RolledBack { version: API_VERSION, result, generation, hash, changes, kept }
     }
 
     fn empties(&self, table: &RouteTable) -> bool {
@@ -301,9 +302,4 @@ pub(crate) fn told(problem: &banyan_routes::Problem) -> api::Problem {
         column: problem.column,
         hint: problem.hint.clone(),
     }
-}
-
-/// Every share at 0; names the routes that were left alone. Needs a table made from a table: not there yet.
-fn floored(_table: &RouteTable, _force: bool) -> Option<(RouteTable, Vec<String>)> {
-    None
 }

@@ -28,7 +28,7 @@ fn survives_a_restart_and_a_torn_line() {
     let line = &site.history().entries[0];
     assert_eq!(
         (line.changes.as_slice(), line.who.as_str()),
-        (&["orders 0 % -> 10 %".to_owned()][..], "file")
+        (&["orders 0 % -> 10 % (10 % of clients move to the candidate)".to_owned()][..], "file")
     );
     let mut file = OpenOptions::new().append(true).open(site.path("state/history.jsonl")).unwrap();
     file.write_all(b"{\"at\":\"2026-").unwrap();
@@ -38,7 +38,7 @@ fn survives_a_restart_and_a_torn_line() {
     let site = restarted(site);
     let entries = site.history().entries;
     assert_eq!(entries.len(), 3);
-    assert_eq!(entries[0].changes, ["orders 10 % -> 20 %"]);
+    assert_eq!(entries[0].changes, ["orders 10 % -> 20 % (10 % of clients move to the candidate)"]);
     assert_eq!(entries[0].before.as_ref(), Some(&entries[1].after));
 }
 
@@ -51,7 +51,7 @@ fn a_change_while_no_proxy_ran_is_in_the_history() {
     fs::write(folder.path().join("routes.toml"), routes(30)).unwrap();
     let entries = Site::start_in(folder).history().entries;
     assert_eq!((entries[0].kind, entries.len()), (HistoryKind::Start, 2));
-    assert_eq!(entries[0].changes, ["orders 10 % -> 30 %"]);
+    assert_eq!(entries[0].changes, ["orders 10 % -> 30 % (20 % of clients move to the candidate)"]);
 }
 
 #[test]
@@ -123,7 +123,10 @@ fn without_a_place_to_write_the_proxy_runs_on() {
         config.history_problem.is_some_and(|problem| problem.contains("state")) && config.state_dir.is_none()
     );
     saved(&site, 10);
-    assert_eq!(site.history().entries[0].changes, ["orders 0 % -> 10 %"]);
+    assert_eq!(
+        site.history().entries[0].changes,
+        ["orders 0 % -> 10 % (10 % of clients move to the candidate)"]
+    );
 }
 
 #[test]

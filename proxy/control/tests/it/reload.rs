@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use banyan_control::api::ReloadResult::{Applied, Refused, Unchanged};
+use banyan_control::api::{HistoryKind, RolledBack};
 
-use crate::site::{LONG, SOON, Site, head, routes};
+use crate::site::{LONG, SOON, Site, head, route, routes};
 
 /// Five saves in a row, each in effect within a second, none refused on the way: a watch that is lost with the
 /// first save shows at the second.
@@ -91,7 +92,7 @@ fn saved_in_a_folder_that_is_never_quiet() {
 #[test]
 fn a_half_written_file_is_not_taken() {
     let site = Site::start(&routes(0));
-    let text = format!("{}{}", routes(10), crate::site::route("carts", 10));
+    let text = format!("{}{}", routes(10), route("carts", 10));
     let half = routes(10).len();
     let mut file = File::create(site.path("routes.toml")).unwrap();
     file.write_all(&text.as_bytes()[..half]).unwrap();
@@ -211,4 +212,47 @@ fn a_reload_asked_for_tries_what_was_tried() {
     let again = site.reload();
     assert_eq!((again.result, again.generation), (Refused, 1));
     assert!(again.report.contains("routes.toml"), "{}", again.report);
+}
+
+/// The floor holds whatever the file says anew in other words, and ends when it says something else.
+#[test]
+fn a_rollback_held_in_memory() {
+    let site = Site::start(&routes(50));
+    let answer = site.post("/api/v1/rollback", "{\"who\":\"ann\",\"why\":\"errors\"}");
+    let rolled: RolledBack = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((rolled.result, rolled.generation, rolled.kept.len()), (Applied, 2, 0));
+    assert_eq!(site.percent(), "0");
+    let config = site.config();
+    assert!(config.floor && config.hash == rolled.hash && config.generation == 2);
+    let entry = site.history().entries.remove(0);
+    assert_eq!((entry.kind, entry.who.as_str()), (HistoryKind::Rollback, "ann"));
+    assert_eq!(fs::read_to_string(site.path("routes.toml")).unwrap(), routes(50));
+
+    site.write("routes.toml", &format!("# still 50\n{}", routes(50)));
+    site.until(SOON, "read", |site| site.config().last_reload.result == Unchanged);
+    assert_eq!((site.reload().generation, site.percent()), (2, "0".to_owned()));
+    let again: RolledBack =
+        serde_json::from_str(&site.post("/api/v1/rollback", "{\"who\":\"ann\",\"why\":null}").body).unwrap();
+    assert_eq!((again.result, again.generation), (Unchanged, 2));
+
+    site.write("routes.toml", &routes(10));
+    site.until(SOON, "the file again", |site| site.percent() == "10");
+    site.until(SOON, "told", |site| !site.config().floor);
+}
+
+/// Legacy's data is behind where the candidate writes: only who insists goes back.
+#[test]
+fn a_rollback_leaves_what_the_candidate_writes() {
+    let store = "\n[stores.orders]\nmode = \"separate\"\nwriter = \"candidate\"\n";
+    let text = format!("{}{store}{}store = \"orders\"\n", head(), route("orders", 100));
+    let site = Site::start(&text);
+    let rollback = |body: &str| -> RolledBack {
+        serde_json::from_str(&site.post("/api/v1/rollback", body).body).unwrap()
+    };
+    let left = rollback("{\"who\":\"ann\",\"why\":null}");
+    assert_eq!((left.result, left.kept), (Unchanged, vec!["orders".to_owned()]));
+    assert_eq!(site.percent(), "100");
+    let forced = rollback("{\"who\":\"ann\",\"why\":null,\"force\":true}");
+    assert_eq!((forced.result, forced.kept.len()), (Applied, 0));
+    assert_eq!(site.percent(), "0");
 }
