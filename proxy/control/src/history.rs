@@ -70,30 +70,22 @@ impl History {
         self.view.shared().entries.back().cloned()
     }
 
-    /// Notes a swap. What the disk refuses stays in memory, with the problem shown until a write succeeds.
-    pub(crate) fn append(&mut self, entry: HistoryEntry) {
-        let written = self.disk.as_mut().map_or(Ok(()), |disk| disk.append(&entry));
-        self.note("history", written);
-        self.view.push(entry);
-    }
-
-    /// Keeps a file set that is in force.
-    pub(crate) fn keep(&mut self, files: &FileSet, text_hash: &str) {
-        let Some(disk) = &self.disk else { return };
-        let kept = disk.keep(&kept_set(files, text_hash));
-        self.note("file set", kept);
-    }
-
-    fn note(&self, what: &str, outcome: io::Result<()>) {
-        // Without a disk the problem said at the start stays.
-        let Some(disk) = &self.disk else { return };
-        let problem = outcome.err().map(|error| {
-            format!("cannot write the {what} to state directory {}: {error}", disk.path().display())
-        });
-        if let Some(problem) = &problem {
-            tracing::warn!("{problem}");
+    /// Notes what happened: the files now accepted, and the swap if there was one.
+    ///
+    /// What the disk refuses stays in memory, with the problem shown until the next record succeeds.
+    pub(crate) fn record(&mut self, files: Option<(&FileSet, &str)>, swap: Option<HistoryEntry>) {
+        if let Some(disk) = &mut self.disk {
+            let problem = write(disk, files, swap.as_ref())
+                .err()
+                .map(|error| format!("cannot write to state directory {}: {error}", disk.path().display()));
+            if let Some(problem) = &problem {
+                tracing::warn!("{problem}; the history stays in memory");
+            }
+            self.view.set_problem(problem);
         }
-        self.view.set_problem(problem);
+        if let Some(swap) = swap {
+            self.view.push(swap);
+        }
     }
 
     fn without_disk(path: &Path, problem: &str) -> Self {
@@ -102,6 +94,17 @@ impl History {
         view.set_problem(Some(problem.to_owned()));
         Self { disk: None, view }
     }
+}
+
+/// The files first: an entry on disk speaks of files that are there. A failure of one does not keep the other.
+fn write(
+    disk: &mut StateDir,
+    files: Option<(&FileSet, &str)>,
+    swap: Option<&HistoryEntry>,
+) -> io::Result<()> {
+    let kept = files.map_or(Ok(()), |(files, text_hash)| disk.keep(&kept_set(files, text_hash)));
+    let appended = swap.map_or(Ok(()), |swap| disk.append(swap));
+    kept.and(appended)
 }
 
 impl HistoryView {

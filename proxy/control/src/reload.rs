@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use banyan_routes::FileSet;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
@@ -21,7 +22,6 @@ use crate::api::{Reload, Rollback, RolledBack};
 use crate::files::{self, ReadError};
 use crate::places::places;
 use crate::swap::Swap;
-use banyan_routes::FileSet;
 
 /// The safety net under the events.
 const POLL: Duration = Duration::from_secs(2);
@@ -91,7 +91,7 @@ impl Reloader {
             last_read: None,
         };
         // Before the first edit can come: from here on nothing is missed.
-        worker.watch_places(true);
+        worker.watch_places();
         let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || worker.run())?;
         Ok(Self { handle: ReloadHandle { sender }, thread: Some(thread) })
     }
@@ -158,11 +158,15 @@ type Reading = Result<(FileSet, String), ReadError>;
 impl Worker {
     fn run(mut self) {
         let mut poll_at = Instant::now() + POLL;
+        // The files may have changed between their first reading and the first watch.
+        self.look();
         loop {
-            let wake_at =
-                if self.is_newly_missing() { poll_at.min(Instant::now() + MISSING_RETRY) } else { poll_at };
+            let retry_at = self.is_newly_missing().then(|| Instant::now() + MISSING_RETRY);
+            let wake_at = retry_at.map_or(poll_at, |retry_at| retry_at.min(poll_at));
             match self.inbox.recv_timeout(wake_at.saturating_duration_since(Instant::now())) {
-                Ok(Message::Changed) | Err(RecvTimeoutError::Timeout) => self.look(),
+                // In a folder that is never quiet this also bounds how often we look.
+                Ok(Message::Changed) => self.noticed.wait_for_quiet(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Reload(answer)) => {
                     // Whoever asked may have gone away.
                     let _ = answer.send(self.reload_now());
@@ -175,9 +179,8 @@ impl Worker {
             if Instant::now() >= poll_at {
                 poll_at = Instant::now() + POLL;
                 self.absence.tick();
-                self.watch_places(true);
-                self.look();
             }
+            self.look();
         }
     }
 
@@ -185,7 +188,7 @@ impl Worker {
     /// began, hence the second look.
     fn look(&mut self) {
         self.look_once();
-        if self.watch_places(false) {
+        if self.watch_places() {
             self.look_once();
         }
     }
@@ -238,7 +241,7 @@ impl Worker {
         let Some(main) = self.main.clone() else { return self.swap.no_file() };
         self.noticed.listen_again();
         let first = self.read(&main);
-        let reload = match self.come_to_rest(&main, first) {
+        match self.come_to_rest(&main, first) {
             Ok((files, hash)) => {
                 self.missing = None;
                 self.tried = Some(Tried::Text(hash.clone()));
@@ -248,9 +251,7 @@ impl Worker {
                 self.tried = Some(Tried::Failed(error.to_string()));
                 self.swap.unreadable(&main, &error)
             }
-        };
-        self.watch_places(true);
-        reload
+        }
     }
 
     fn is_known(&self, reading: &Reading) -> bool {
@@ -282,12 +283,12 @@ impl Worker {
     }
 
     /// Watches the folders that matter now; true when one is new.
-    fn watch_places(&mut self, renew: bool) -> bool {
+    fn watch_places(&mut self) -> bool {
         let Some(main) = &self.main else { return false };
         let sets = [self.swap.files(), self.last_read.as_ref()];
         let found = places(main, sets.into_iter().flatten(), self.swap.variables());
         self.noticed.state().files.clone_from(&found.files);
-        self.watch.as_mut().is_some_and(|watch| watch.set(found.folders, renew))
+        self.watch.as_mut().is_some_and(|watch| watch.set(found.folders))
     }
 }
 
@@ -407,9 +408,9 @@ impl Watch {
 
     /// Watches exactly these folders; true when one is new.
     ///
-    /// `renew` asks for the known ones too: a folder that was removed and made again under the same name
-    /// needs a new watch, and asking twice for the same costs nothing.
-    fn set(&mut self, folders: BTreeSet<PathBuf>, renew: bool) -> bool {
+    /// The known ones are asked for again: a folder that was removed and made anew under the same name needs a
+    /// new watch, and asking twice for the same costs one system call.
+    fn set(&mut self, folders: BTreeSet<PathBuf>) -> bool {
         let gone: Vec<_> = self.folders.difference(&folders).cloned().collect();
         for folder in gone {
             // Fails when the folder itself is gone, and then there is nothing left to end.
@@ -418,10 +419,8 @@ impl Watch {
         }
         let mut any_new = false;
         for folder in folders {
-            let new = !self.folders.contains(&folder);
-            if (new || renew) && self.watch(&folder) {
-                any_new |= new;
-                self.folders.insert(folder);
+            if self.watch(&folder) {
+                any_new |= self.folders.insert(folder);
             }
         }
         any_new

@@ -51,10 +51,8 @@ impl Swap {
         mut history: History,
     ) -> Self {
         let (files, text_hash, report) = loaded;
-        if let Some(files) = &files {
-            history.keep(files, &text_hash);
-        }
-        note_start(&mut history, &table, &text_hash, &variables);
+        let entry = entry_of_start(&history, &table, &text_hash, &variables);
+        history.record(files.as_ref().map(|files| (files, text_hash.as_str())), entry);
         metrics.in_force(1, table.hash().as_str());
         let since = clock::now();
         let reload = Reload {
@@ -121,10 +119,10 @@ impl Swap {
             report.problems.extend(whole_file("empty-routes", &files.main.name, message, hint).problems);
             return self.refused(text_hash, &report);
         }
-        self.history.keep(&files, &text_hash);
         let before = std::mem::replace(&mut self.accepted_text_hash, text_hash.clone());
         self.accepted_files = Some(files);
         if table.hash() == self.accepted.hash() {
+            self.record(None);
             return self.ended(ReloadResult::Unchanged, text_hash, &report);
         }
         self.accepted = Arc::new(table);
@@ -190,7 +188,7 @@ impl Swap {
             "configuration in force: {}",
             changes.join("; ")
         );
-        self.history.append(HistoryEntry {
+        self.record(Some(HistoryEntry {
             at: self.since.clone(),
             generation: self.generation,
             before: Some(before),
@@ -201,7 +199,13 @@ impl Swap {
             who: cause.who,
             why: cause.why,
             changes,
-        });
+        }));
+    }
+
+    /// Disks may be slow: only after the table is in force.
+    fn record(&mut self, entry: Option<HistoryEntry>) {
+        let files = self.accepted_files.as_ref().map(|files| (files, self.accepted_text_hash.as_str()));
+        self.history.record(files, entry);
     }
 
     fn refused(&mut self, text_hash: String, report: &Report) -> Reload {
@@ -249,16 +253,21 @@ impl Swap {
 }
 
 /// A change made while no proxy ran is a swap like any other for whoever reads the history.
-fn note_start(history: &mut History, table: &RouteTable, text_hash: &str, variables: &Variables) {
+fn entry_of_start(
+    history: &History,
+    table: &RouteTable,
+    text_hash: &str,
+    variables: &Variables,
+) -> Option<HistoryEntry> {
     let last = history.last();
     if last.as_ref().is_some_and(|last| last.after == table.hash().as_str()) {
-        return;
+        return None;
     }
     let changes = last.as_ref().map_or_else(
         || vec!["first start".to_owned()],
         |last| changes_since(history, last, table, variables),
     );
-    history.append(HistoryEntry {
+    Some(HistoryEntry {
         at: clock::now(),
         generation: 1,
         before: last.as_ref().map(|last| last.after.clone()),
@@ -269,7 +278,7 @@ fn note_start(history: &mut History, table: &RouteTable, text_hash: &str, variab
         who: "file".to_owned(),
         why: None,
         changes,
-    });
+    })
 }
 
 fn changes_since(
