@@ -168,11 +168,9 @@ pub(crate) fn is_included(files: &FileSet, file: &SourceFile, variables: &Variab
     })
 }
 
-/// The `include` patterns of a main file; none while its text cannot be read as TOML.
-pub(crate) fn patterns_of(main: &SourceFile, _variables: &Variables) -> Vec<String> {
-    let Ok(document) = toml_edit::Document::parse(main.text.as_str()) else { return Vec::new() };
-    let include = document.as_table().get("include").and_then(toml_edit::Item::as_array);
-    include.into_iter().flatten().filter_map(|item| item.as_str()).map(str::to_owned).collect()
+/// The `include` patterns of a main file; none while nobody can say which they are. Parsing says why.
+pub(crate) fn patterns_of(main: &SourceFile, variables: &Variables) -> Vec<String> {
+    FileSet::include_patterns(main, variables).unwrap_or_default()
 }
 
 fn read_included(path: &Path) -> Result<Option<SourceFile>, ReadError> {

@@ -115,7 +115,7 @@ impl Swap {
         let Some(table) = table else { return self.refused(text_hash, &report) };
         if self.empties(&table) {
             let message = "no route left: an empty set would replace one that is not empty".to_owned();
-            let hint = Some("write `allow_empty = true` if that is meant");
+            let hint = Some("write `allow_empty = true` under `[defaults]` if that is meant");
             report.problems.extend(whole_file("empty-routes", &files.main.name, message, hint).problems);
             return self.refused(text_hash, &report);
         }

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use banyan_control::api::{HistoryKind, KeptSet, ReloadResult};
+use banyan_control::api::{HistoryKind, KeptSet};
 use banyan_control::{RunError, StateDirError};
 
 use crate::site::{LONG, SOON, Site, options, refused, routes};
@@ -72,15 +72,16 @@ fn the_files_of_every_swap_are_kept() {
 #[test]
 fn kept_files_are_bounded() {
     let site = Site::start(&routes(0));
-    for number in 0..205 {
-        site.write("routes.toml", &format!("# {number}\n{}", routes(0)));
-        assert_eq!(site.reload().result, ReloadResult::Unchanged);
+    let first = site.config().text_hash;
+    for number in 0..300 {
+        site.write(&format!("state/sets/{number:064x}.json"), "{}");
     }
-    let kept = fs::read_dir(site.path("state/sets")).unwrap().count();
-    assert_eq!(kept, 200);
+    saved(&site, 10);
+    assert_eq!(fs::read_dir(site.path("state/sets")).unwrap().count(), 200);
     let now = site.config().text_hash;
     let set: KeptSet = site.get(&format!("/api/v1/history/sets/{now}"));
-    assert!(set.main.text.starts_with("# 204\n"));
+    assert_eq!(set.main.text, routes(10));
+    assert!(!site.path(&format!("state/sets/{first}.json")).exists(), "the oldest goes first");
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn the_last_route_is_not_removed_unsaid() {
     let problems = site.config().last_reload.problems;
     assert!(problems.iter().any(|problem| problem.code == "empty-routes"), "{problems:?}");
     assert_eq!(site.percent(), "10");
-    site.write("routes.toml", &head().replacen("version = 1\n", "version = 1\nallow_empty = true\n", 1));
+    site.write("routes.toml", &head().replacen("[defaults]\n", "[defaults]\nallow_empty = true\n", 1));
     site.until(SOON, "allowed", |site| site.route_names() == ["default"]);
 }
 
