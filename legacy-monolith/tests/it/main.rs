@@ -4,5 +4,6 @@
 mod fences;
 mod ordering;
 mod people;
+mod process;
 mod shop;
 mod stream;

@@ -4,6 +4,7 @@
 use std::{
     net::SocketAddr,
     path::Path,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -20,7 +21,12 @@ use axum::{
 };
 use boxoffice_load::{Plan, Report, audit, run};
 use boxoffice_monolith::{Database, Settings, app, seed};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::Command,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +78,31 @@ async fn a_shop_without_the_users_is_refused() {
     let url = serve(app(&database, Settings::default())).await;
     let refused = run(plan(&url), CancellationToken::new()).await.unwrap_err().to_string();
     assert!(refused.contains("hint: start it with"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_the_load_and_the_books_are_still_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = serve(shop(folder.path()).await).await;
+    let mut load = Command::new(env!("CARGO_BIN_EXE_boxoffice-load"))
+        .args(["--url", &url, "--users", "8", "--connections", "2", "--rate", "100", "--duration", "10m"])
+        .args(["--progress", "--json", "--database"])
+        .arg(folder.path().join("shop.sqlite"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(load.stderr.take().unwrap()).lines();
+    let first = timeout(Duration::from_mins(1), lines.next_line()).await.unwrap().unwrap().unwrap();
+    assert!(first.contains("req/s  0 failed"), "{first}");
+    let id = load.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+    let done = timeout(Duration::from_mins(1), load.wait_with_output()).await.unwrap().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert!(done.status.success(), "{report}");
+    assert_eq!((&report["version"], &report["failed"]), (&1.into(), &0.into()));
+    assert_eq!(report["audit"]["last_number"], report["orders"]);
 }
 
 #[derive(Clone, Copy)]
