@@ -71,9 +71,9 @@ const IMPURE_WORDS: &[&str] = &[
 
 /// Vendors whose types stay in few files: who they are (as Rust spells it), and where they may be named.
 const VENDORS: &[(&str, &[&str])] = &[
-    ("pingora", &["proxy/gateway/src/server.rs"]),
-    ("pingora_load_balancing", &["proxy/gateway/src/health.rs", "proxy/gateway/src/targets.rs"]),
-    ("pingora_limits", &["proxy/gateway/src/targets.rs", "proxy/gateway/src/metrics.rs"]),
+    ("pingora", &["proxy/gateway/src/server.rs", "proxy/gateway/src/health.rs"]),
+    ("pingora_load_balancing", &["proxy/gateway/src/health.rs"]),
+    ("pingora_limits", &["proxy/gateway/src/targets.rs"]),
     ("notify", &["proxy/control/src/reload.rs"]),
     (
         "prometheus",
