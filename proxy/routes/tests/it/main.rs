@@ -3,4 +3,11 @@
 // In tests a failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod changes;
+mod decide;
+mod explain;
 mod files;
+mod matching;
+mod paths;
+mod share;
+mod world;

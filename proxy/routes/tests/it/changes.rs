@@ -1,0 +1,271 @@
+//! Identity, difference and rollback.
+
+use banyan_routes::{RouteTable, diff};
+
+use crate::world::{Ask, table, whole_table};
+
+const ROUTES: &str = r#"
+[cohorts.checkout]
+percent = 10
+[[route]]
+name = "orders"
+path = "/orders/*"
+methods = ["GET"]
+to = "orders"
+percent = 25
+[[route]]
+name = "cart"
+path = "/cart/*"
+methods = ["GET"]
+to = "orders"
+cohort = "checkout"
+[[route]]
+name = "pay"
+path = "/pay/*"
+methods = ["GET"]
+to = "catalog"
+cohort = "checkout"
+[[route]]
+name = "old"
+path = "/old"
+"#;
+
+fn lines(old: &RouteTable, new: &RouteTable) -> Vec<String> {
+    diff(old, new).iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn check(from: &str, to: &str, expected: &[&str]) {
+    assert!(ROUTES.contains(from), "{from}");
+    let (old, new) = (table(ROUTES), table(&ROUTES.replacen(from, to, 1)));
+    assert_eq!(lines(&old, &new), expected);
+    assert_eq!(
+        old.hash() == new.hash(),
+        expected.is_empty(),
+        "the hash differs when the difference is not empty"
+    );
+}
+
+#[test]
+fn a_shift_moves_exactly_those_between() {
+    check("percent = 25", "percent = 50", &["orders 25 % -> 50 % (25 % of clients move to the candidate)"]);
+    check("percent = 25", "percent = 0.5", &["orders 25 % -> 0.5 % (24.5 % of clients move to legacy)"]);
+    check(
+        "percent = 10",
+        "percent = 12.5",
+        &[
+            "cart 10 % -> 12.5 % (2.5 % of clients move to the candidate)",
+            "pay 10 % -> 12.5 % (2.5 % of clients move to the candidate)",
+            "cohort checkout changed: percent",
+        ],
+    );
+}
+
+#[test]
+fn other_buckets_move_what_is_to_be_expected() {
+    let about = "about 37.5 % of clients change arm: their buckets are new";
+    check("percent = 25", "percent = 25\nhash_as = \"x\"", &[&format!("orders changed: hash_as ({about})")]);
+    check(
+        "percent = 25",
+        "percent = 25\nsticky = [\"client-ip\"]",
+        &[&format!("orders changed: sticky ({about})")],
+    );
+    check(
+        "percent = 25",
+        "percent = 100\nhash_as = \"x\"",
+        &["orders changed: percent, hash_as (75 % of clients change arm)"],
+    );
+}
+
+#[test]
+fn everything_else_is_named() {
+    check("path = \"/old\"", "path = \"/older\"", &["old changed: path"]);
+    check(
+        "path = \"/old\"",
+        "path = \"/old\"\nretire = {}",
+        &["old changed: retire (100 % of clients change arm)"],
+    );
+    check("to = \"catalog\"", "to = \"orders\"", &["pay changed: to"]);
+    check("name = \"old\"", "name = \"young\"", &["young added", "old removed"]);
+    check("percent = 25", "percent = 25\n# a remark", &[]);
+    check("methods = [\"GET\"]", "methods = ['GET']", &[]);
+}
+
+#[test]
+fn layout_and_order_have_no_identity_but_ties_do() {
+    let route = |name: &str, path: &str| format!("[[route]]\nname = \"{name}\"\npath = \"{path}\"\n");
+    let hash = |text: &str| table(text).hash().clone();
+    let (a, b) = (route("a", "/a/{x}"), route("b", "/b/{x}"));
+    assert_eq!(hash(&format!("{a}{b}")), hash(&format!("{b}\n\n{a}")));
+    let (a, b) = (route("a", "/a/{x}"), route("b", "/a/{y}"));
+    let (one, other) = (table(&format!("{a}{b}")), table(&format!("{b}{a}")));
+    assert_ne!(one.hash(), other.hash());
+    assert_eq!(lines(&one, &other), ["equally specific routes stand in another order"]);
+    assert_eq!(one.hash().as_str().len(), 16);
+}
+
+#[test]
+fn upstreams_and_defaults_are_named() {
+    let text = |port: u16, timeout: &str| {
+        format!(
+            "version = 1\n[defaults]\nlegacy = \"m\"\ntimeout = \"{timeout}\"\n[upstreams.m]\ntargets = [\"http://127.0.0.1:{port}\"]\n"
+        )
+    };
+    let old = whole_table(&text(3000, "60s"));
+    assert_eq!(lines(&old, &whole_table(&text(3001, "60s"))), ["upstream m changed: targets"]);
+    assert_eq!(lines(&old, &whole_table(&text(3000, "1m"))), [""; 0]);
+    assert_eq!(lines(&old, &whole_table(&text(3000, "5s"))), ["default changed: timeout"]);
+}
+
+#[test]
+fn rollback_stops_candidates_but_those_that_write_of_record() {
+    let table = table(
+        r#"
+        [cohorts.both]
+        percent = 100
+        [[route]]
+        name = "free"
+        path = "/free"
+        methods = ["GET"]
+        to = "orders"
+        percent = 50
+        pin = [{ header = "x-beta", equals = "yes", to = "candidate" }]
+        [[route]]
+        name = "cut"
+        path = "/cut"
+        to = "orders"
+        cohort = "both"
+        store = "cut"
+        [[route]]
+        name = "with-cut"
+        path = "/with-cut"
+        to = "orders"
+        cohort = "both"
+        store = "shared"
+        "#,
+    );
+    let names = |routes: &[banyan_routes::RouteIndex]| -> Vec<String> {
+        routes.iter().map(|&index| table.route(index).name.clone()).collect()
+    };
+    let gentle = table.rolled_back(|_| true, false);
+    assert_eq!(
+        (names(&gentle.changed), names(&gentle.left)),
+        (vec!["free".into()], vec!["cut".into(), "with-cut".into()])
+    );
+    assert_eq!(lines(&table, &gentle.table), ["free 50 % -> 0 % (50 % of clients move to legacy)"]);
+    let ask = Ask::get("/free").header("x-user-id", "1");
+    assert_eq!(ask.told(&gentle.table), "free legacy monolith share");
+    assert_eq!(ask.header("x-beta", "yes").told(&gentle.table), "free candidate orders pin");
+    let forced = table.rolled_back(|route| route.name == "cut", true);
+    assert_eq!(names(&forced.changed), ["cut", "with-cut"], "a cohort moves as one");
+    assert_eq!(Ask::get("/cut").told(&forced.table), "cut legacy monolith no-sticky-value");
+}
+
+const EVERY_KEY: &str = r#"
+version = 1
+[defaults]
+allow_empty = false
+legacy = "m"
+sticky = ["header:x-user-id", "cookie:s"]
+timeout = "60s"
+idle_timeout = "50s"
+trusted_proxies = ["10.0.0.0/8"]
+[upstreams.m]
+targets = ["http://127.0.0.1:3000"]
+connect_timeout = "2s"
+keep_alive = "30s"
+max_connections = 100
+[upstreams.n]
+targets = ["http://127.0.0.1:3001"]
+health = { path = "/healthz", every = "5s", timeout = "1s", unhealthy_after = 3, healthy_after = 2 }
+[stores.a]
+mode = "shared"
+[stores.b]
+mode = "separate"
+writer = "legacy"
+[cohorts.c]
+percent = 10
+[[route]]
+name = "one"
+host = "a.example.com"
+path = "/one/{id}"
+path_case = "sensitive"
+trailing_slash = "strict"
+methods = ["GET"]
+when = [{ header = "x-h", equals = "1" }]
+to = "n"
+percent = 5
+issue_cookie = false
+store = "a"
+side_effects = false
+pin = [{ header = "x-beta", equals = "yes", to = "candidate" }]
+timeout = "7s"
+idle_timeout = "8s"
+rewrite = { host = "keep" }
+sunset = { date = "2027-06-30", link = "https://example.com/a" }
+meta = { owner = "team" }
+[[route]]
+name = "two"
+path_regex = "/two/.*"
+methods = ["GET"]
+to = "n"
+cohort = "c"
+[[route]]
+name = "three"
+path = "/three"
+retire = { link = "https://example.com/b" }
+"#;
+
+#[test]
+fn every_key_counts() {
+    let old = whole_table(EVERY_KEY);
+    for (from, to) in [
+        ("allow_empty = false", "allow_empty = true"),
+        ("legacy = \"m\"", "legacy = \"n\""),
+        ("\"header:x-user-id\", \"cookie:s\"", "\"cookie:s\", \"header:x-user-id\""),
+        ("timeout = \"60s\"", "timeout = \"61s\""),
+        ("idle_timeout = \"50s\"", "idle_timeout = \"51s\""),
+        ("10.0.0.0/8", "10.0.0.0/9"),
+        (":3000", ":3002"),
+        ("connect_timeout = \"2s\"", "connect_timeout = \"3s\""),
+        ("keep_alive = \"30s\"", "keep_alive = \"31s\""),
+        ("max_connections = 100", "max_connections = 101"),
+        ("/healthz", "/health"),
+        ("every = \"5s\"", "every = \"6s\""),
+        ("timeout = \"1s\"", "timeout = \"2s\""),
+        ("unhealthy_after = 3", "unhealthy_after = 4"),
+        ("healthy_after = 2", "healthy_after = 1"),
+        ("writer = \"legacy\"", "writer = \"candidate\""),
+        ("percent = 10", "percent = 11"),
+        ("name = \"one\"", "name = \"uno\""),
+        ("a.example.com", "*.example.com"),
+        ("/one/{id}", "/one/*"),
+        ("\"sensitive\"", "\"insensitive\""),
+        ("\"strict\"", "\"ignore\""),
+        ("methods = [\"GET\"]", "methods = [\"GET\", \"OPTIONS\"]"),
+        ("equals = \"1\"", "prefix = \"1\""),
+        ("x-h", "x-i"),
+        ("percent = 5", "percent = 5.001"),
+        ("issue_cookie = false", "issue_cookie = true"),
+        ("store = \"a\"", ""),
+        ("side_effects = false", "side_effects = true"),
+        ("\"yes\"", "\"no\""),
+        ("to = \"candidate\"", "to = \"legacy\""),
+        ("timeout = \"7s\"", "timeout = \"9s\""),
+        ("idle_timeout = \"8s\"", "idle_timeout = \"9s\""),
+        ("\"keep\"", "\"upstream\""),
+        ("2027-06-30", "2027-07-01"),
+        ("https://example.com/a", "https://example.com/c"),
+        ("owner = \"team\"", "owner = \"crew\""),
+        ("/two/.*", "/two/.+"),
+        ("cohort = \"c\"", "percent = 10"),
+        ("to = \"n\"\ncohort = \"c\"", ""),
+        ("https://example.com/b", "https://example.com/d"),
+        ("retire = { link = \"https://example.com/b\" }", ""),
+    ] {
+        assert!(EVERY_KEY.contains(from), "{from}");
+        let new = whole_table(&EVERY_KEY.replacen(from, to, 1));
+        assert_ne!(old.hash(), new.hash(), "{from} -> {to}");
+        assert_ne!(lines(&old, &new), [""; 0], "{from} -> {to}");
+    }
+}
