@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use crate::world::{Ask, table};
+use crate::world::{Ask, table, warnings};
 
 /// A route as the test knows it: each flag is one key of the file.
 #[allow(clippy::struct_excessive_bools)]
@@ -298,11 +298,51 @@ proptest! {
     }
 
     #[test]
+    fn a_route_called_unreachable_never_matches(specs in specs(), wishes in prop::collection::vec(wish(), 1..40)) {
+        let specs = numbered(&specs);
+        let text = toml(&specs);
+        let (table, warnings) = (table(&text), warnings(&text));
+        for wish in wishes {
+            let route = wish.ask().route(&table);
+            let named = |message: &String| message.split('`').nth(1) == Some(&route);
+            let lost = warnings.iter().any(|(code, message)| *code == "unreachable-route" && named(message));
+            prop_assert!(!lost, "{} takes {:?} in {}", route, wish, text);
+        }
+    }
+
+    #[test]
     fn explain_says_what_decide_says(specs in specs(), wish in wish()) {
         let table = table(&toml(&numbered(&specs)));
         let explanation = wish.ask().explain(&table);
         prop_assert_eq!(explanation.decision, wish.ask().decide(&table));
         let losers: Vec<_> = explanation.losers.iter().map(|it| Some(it.route)).collect();
         prop_assert!(!losers.contains(&explanation.decision.route));
+    }
+}
+
+#[test]
+fn routes_that_can_never_match_are_named() {
+    let unreachable = |first: &str, second: &str| {
+        let text = format!("[[route]]\nname = \"one\"\n{first}\n[[route]]\nname = \"two\"\n{second}\n");
+        warnings(&text).iter().any(|(code, _)| *code == "unreachable-route")
+    };
+    let get = "methods = [\"GET\"]";
+    let beta = "when = [{ header = \"x-beta\", equals = \"yes\" }]";
+    for (first, second, expected) in [
+        ("path = \"/a\"", "path = \"/a\"", true),
+        ("path = \"/a\"", "path = \"/a/\"", false),
+        ("path = \"/a\"\ntrailing_slash = \"ignore\"", "path = \"/a/\"", true),
+        ("path = \"/a\"\npath_case = \"insensitive\"", "path = \"/A\"", true),
+        ("path = \"/a\"", "path = \"/A\"\npath_case = \"insensitive\"", false),
+        ("path = \"/a/{x}\"", "path = \"/a/{y}\"", true),
+        ("path = \"/a/{x}\"", "path = \"/a/b\"", false),
+        ("path_regex = '/\\d'", "path_regex = '/\\D'", false),
+        (&format!("path = \"/a\"\n{get}"), &format!("path = \"/a\"\n{}", get.replace("GET", "HEAD")), true),
+        (&format!("path = \"/a\"\n{get}"), "path = \"/a\"", false),
+        (&format!("path = \"/a\"\n{beta}"), "path = \"/a\"", false),
+        (&format!("path = \"/a\"\n{beta}"), &format!("path = \"/a\"\n{beta}"), true),
+        ("path = \"/a\"\nhost = \"x.com\"", "path = \"/a\"", false),
+    ] {
+        assert_eq!(unreachable(first, second), expected, "{first}\n{second}");
     }
 }

@@ -44,6 +44,15 @@ pub(crate) fn whole_table(text: &str) -> RouteTable {
     table.unwrap_or_else(|| panic!("{errors:#?} in {text}"))
 }
 
+/// Codes and messages of the warnings about these routes.
+#[track_caller]
+pub(crate) fn warnings(routes: &str) -> Vec<(&'static str, String)> {
+    let main = SourceFile { name: "routes.toml".to_owned(), text: format!("{HEAD}{routes}") };
+    let (table, report) = RouteTable::parse(&FileSet { main, included: Vec::new() }, &Variables::new());
+    assert!(table.is_some(), "{report:?}");
+    report.problems.into_iter().map(|it| (it.code, it.message)).collect()
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
