@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use banyan_gateway::{Drained, Gateway, Settings, StartError};
 use banyan_routes::Variables;
@@ -24,6 +24,9 @@ use crate::reload::{ReloadHandle, Reloader};
 use crate::signals::{Asked, Signals};
 use crate::state_dir::StateDirError;
 use crate::swap::Swap;
+
+/// Opening a port takes a moment; longer than this it will not open any more.
+const ACCEPTING_WITHIN: Duration = Duration::from_secs(10);
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone)]
@@ -57,6 +60,8 @@ pub enum RunError {
     Metrics(prometheus::Error),
     /// The system gives no thread or no signal handler.
     System(io::Error),
+    /// The gateway did not open its ports in time; the log says why.
+    NotAccepting,
     /// The gateway ended by itself; the log says why.
     GatewayEnded,
 }
@@ -70,6 +75,9 @@ impl fmt::Display for RunError {
             Self::Gateway(error) => write!(out, "{error}"),
             Self::Metrics(error) => write!(out, "cannot register the metrics: {error}"),
             Self::System(error) => write!(out, "cannot start: {error}"),
+            Self::NotAccepting => {
+                write!(out, "no listener opened within {} s, the log says why", ACCEPTING_WITHIN.as_secs())
+            }
             Self::GatewayEnded => write!(out, "the gateway ended by itself, the log says why"),
         }
     }
@@ -150,7 +158,6 @@ pub struct Addresses {
 
 /// A running proxy without signals: tests and other programs drive it. Stops when dropped, without draining.
 pub struct Proxy {
-    listen: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     phase: watch::Sender<Phase>,
     ended: oneshot::Receiver<Drained>,
@@ -172,7 +179,6 @@ impl Proxy {
         let admin_listener = admin::bind(&options.admin).map_err(RunError::Admin)?;
         let metrics = Metrics::new(registry).map_err(RunError::Metrics)?;
         let table = Arc::new(loaded.table);
-        let listen = options.gateway.listen.clone();
         let gateway =
             Gateway::new(options.gateway, Arc::clone(&table), 1, registry).map_err(RunError::Gateway)?;
         let from = (loaded.files, loaded.text_hash, loaded.report);
@@ -189,14 +195,15 @@ impl Proxy {
         let sources =
             Sources { gateway: gateway_seen, view, reload: reload.clone(), scrape, phase: phase_seen };
         let admin = Admin::start(admin_listener, options.admin, sources).map_err(RunError::System)?;
-        let (stop, ended) = start_gateway(gateway.clone()).map_err(RunError::System)?;
+        let (stop, mut ended) = start_gateway(gateway.clone()).map_err(RunError::System)?;
+        wait_until_accepting(&gateway, &mut ended)?;
         phase.send_replace(Phase::Ready);
-        Ok(Self { listen, stop, phase, ended, reload, gateway, admin, _reloader: reloader })
+        Ok(Self { stop, phase, ended, reload, gateway, admin, _reloader: reloader })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
-        Addresses { listen: self.listen.clone(), admin: self.admin.address() }
+        Addresses { listen: self.gateway.addresses().to_vec(), admin: self.admin.address() }
     }
 
     /// Loads the files now, as SIGHUP does. What comes of it is in the log and in the admin API.
@@ -208,7 +215,7 @@ impl Proxy {
 
     /// Opens the access log anew, after it was moved away.
     pub fn reopen_access_log(&self) {
-        let _ = &self.gateway;
+        self.gateway.reopen_access_log();
     }
 
     /// `/readyz` answers 503 from now on; traffic is still served.
@@ -238,6 +245,21 @@ fn start_gateway(gateway: Gateway) -> io::Result<(watch::Sender<bool>, oneshot::
         let _ = ending.send(gateway.run(stopped));
     })?;
     Ok((stop, ended))
+}
+
+/// Ready means that a connection made now is served.
+fn wait_until_accepting(gateway: &Gateway, ended: &mut oneshot::Receiver<Drained>) -> Result<(), RunError> {
+    let start = Instant::now();
+    while !gateway.is_accepting() {
+        if !matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+            return Err(RunError::GatewayEnded);
+        }
+        if start.elapsed() > ACCEPTING_WITHIN {
+            return Err(RunError::NotAccepting);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 fn shown(addresses: &[SocketAddr]) -> String {

@@ -8,4 +8,5 @@ mod admin;
 mod history;
 mod includes;
 mod reload;
+mod run;
 mod site;
