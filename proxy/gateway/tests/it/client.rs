@@ -9,45 +9,45 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     unread: Vec<u8>,
 }
 
 /// An answer as it stood on the wire.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The value of a field, by its name in any case.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
         })
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
         self
     }
 
     /// GET with `Host: shop.test` and further header lines, each ended by CRLF.
-    pub async fn get(&mut self, target: &str, lines: &str) -> Answer {
+    pub(crate) async fn get(&mut self, target: &str, lines: &str) -> Answer {
         self.send(format!("GET {target} HTTP/1.1\r\nHost: shop.test\r\n{lines}\r\n")).await;
         self.answer().await
     }
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// Reads up to and with `end`.
-    pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
+    pub(crate) async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
             if let Some(place) = self.unread.windows(end.len()).position(|window| window == end) {
                 return self.unread.drain(..place + end.len()).collect();
@@ -69,7 +69,7 @@ impl Client {
         }
     }
 
-    pub async fn exactly(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
         while self.unread.len() < count {
             assert_ne!(self.more().await, 0, "closed early");
         }
@@ -77,19 +77,19 @@ impl Client {
     }
 
     /// Everything until the other side closes.
-    pub async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await > 0 {}
         std::mem::take(&mut self.unread)
     }
 
-    pub async fn head(&mut self) -> Answer {
+    pub(crate) async fn head(&mut self) -> Answer {
         let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head, body: Vec::new() }
     }
 
     /// A whole answer to anything but HEAD, by length, chunks or close.
-    pub async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> Answer {
         let mut answer = self.head().await;
         answer.body = match (answer.header("content-length"), answer.header("transfer-encoding")) {
             _ if matches!(answer.status, 100..200 | 204 | 304) => Vec::new(),
@@ -116,6 +116,6 @@ impl Client {
 }
 
 /// One GET on a connection of its own.
-pub async fn get(address: SocketAddr, target: &str, lines: &str) -> Answer {
+pub(crate) async fn get(address: SocketAddr, target: &str, lines: &str) -> Answer {
     Client::connect(address).await.get(target, lines).await
 }

@@ -111,8 +111,8 @@ async fn an_unhealthy_target_is_left_alone() {
     for _ in 0..20 {
         assert_eq!(get(proxy.address, "/", "").await.text(), "well");
     }
-    let gauge = format!(r#"banyan_upstream_healthy{{target="{}",upstream="legacy"}}"#, sick.address);
-    assert!(proxy.metrics().contains(&format!("{gauge} 0")), "{}", proxy.metrics());
+    let labels = format!(r#"upstream="legacy",target="{}""#, sick.address);
+    assert!(proxy.metrics().contains(&format!("banyan_upstream_healthy{{{labels}}} 0")), "{}", proxy.metrics());
 }
 
 #[tokio::test(flavor = "multi_thread")]

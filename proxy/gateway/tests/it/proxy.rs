@@ -11,21 +11,21 @@ use tokio::sync::watch;
 
 use crate::upstream::Upstream;
 
-pub struct Proxy {
-    pub gateway: Gateway,
-    pub address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) gateway: Gateway,
+    pub(crate) address: SocketAddr,
     registry: prometheus::Registry,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<Drained>>,
 }
 
-pub fn table(text: &str) -> Arc<RouteTable> {
+pub(crate) fn table(text: &str) -> Arc<RouteTable> {
     let main = SourceFile { name: "routes.toml".into(), text: text.into() };
     let (table, report) = RouteTable::parse(&FileSet { main, included: Vec::new() }, &Variables::new());
     Arc::new(table.unwrap_or_else(|| panic!("{report}")))
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         threads: 2,
@@ -37,11 +37,11 @@ pub fn settings() -> Settings {
 
 impl Proxy {
     /// `text` is a routes.toml.
-    pub fn start(text: &str) -> Self {
+    pub(crate) fn start(text: &str) -> Self {
         Self::start_with(text, settings())
     }
 
-    pub fn start_with(text: &str, settings: Settings) -> Self {
+    pub(crate) fn start_with(text: &str, settings: Settings) -> Self {
         let registry = prometheus::Registry::new();
         let gateway = Gateway::new(settings, table(text), 1, &registry).unwrap();
         let stop = watch::Sender::new(false);
@@ -54,43 +54,60 @@ impl Proxy {
     }
 
     /// Everything to one upstream.
-    pub fn before(upstream: &Upstream) -> Self {
+    pub(crate) fn before(upstream: &Upstream) -> Self {
         Self::start(&legacy_at(&upstream.url()))
     }
 
-    pub fn apply(&self, text: &str, generation: u64) {
+    pub(crate) fn apply(&self, text: &str, generation: u64) {
         self.gateway.apply(table(text), generation);
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }
 
-    pub fn drained(mut self) -> Drained {
+    pub(crate) fn drained(mut self) -> Drained {
         self.stop();
         self.thread.take().unwrap().join().unwrap()
     }
 
     /// The metrics as Prometheus would read them.
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
 
-    /// The value of one series, written as in the exposition; 0 when it is not there.
-    pub fn metric(&self, series: &str) -> f64 {
+    /// What is not 0, without the histograms: short enough to print.
+    pub(crate) fn counters(&self) -> String {
         let text = self.metrics();
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.trim().parse().unwrap())
+        let lines = text.lines().filter(|line| {
+            !line.starts_with('#') && !line.contains("_bucket{") && !line.ends_with(" 0")
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The value of one series, its labels in any order; 0 when it is not there.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let wanted = labels_in_order(series);
+        let text = self.metrics();
+        let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let value = lines.filter(|(found, _)| labels_in_order(found) == wanted).map(|(_, value)| value).next();
+        value.map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// Polls until something holds.
-    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let limit = Instant::now() + Duration::from_secs(10);
         while !holds() {
-            assert!(Instant::now() < limit, "still not true: {what}\n{}", self.metrics());
+            assert!(Instant::now() < limit, "still not true: {what}\n{}", self.counters());
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+fn labels_in_order(series: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = series.trim_end_matches('}').split(['{', ',']).collect();
+    parts.sort_unstable();
+    parts
 }
 
 impl Drop for Proxy {
@@ -99,6 +116,6 @@ impl Drop for Proxy {
     }
 }
 
-pub fn legacy_at(url: &str) -> String {
+pub(crate) fn legacy_at(url: &str) -> String {
     format!("version = 1\n[defaults]\nlegacy = \"legacy\"\n[upstreams.legacy]\ntargets = [\"{url}\"]\n")
 }

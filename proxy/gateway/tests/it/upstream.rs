@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -15,15 +15,14 @@ use tokio::task::JoinHandle;
 
 /// What an upstream saw of one request.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: Method,
-    pub target: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<Mutex<u32>>,
     task: JoinHandle<()>,
@@ -37,12 +36,12 @@ impl Drop for Upstream {
 
 impl Upstream {
     /// Answers every request with `name` as its body.
-    pub async fn named(name: &'static str) -> Self {
+    pub(crate) async fn named(name: &'static str) -> Self {
         Self::http(move |_| Response::new(Full::new(Bytes::from(name)))).await
     }
 
     /// Reads each request whole, then answers by the script.
-    pub async fn http<F>(script: F) -> Self
+    pub(crate) async fn http<F>(script: F) -> Self
     where
         F: Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync + 'static,
     {
@@ -56,7 +55,6 @@ impl Upstream {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.map(http_body_util::Collected::to_bytes);
                     let saw = Seen {
-                        method: parts.method,
                         target: parts.uri.to_string(),
                         headers: parts.headers,
                         body: body.unwrap_or_default(),
@@ -76,7 +74,7 @@ impl Upstream {
     }
 
     /// Hands every connection to the script.
-    pub async fn raw<F, A>(script: F) -> Self
+    pub(crate) async fn raw<F, A>(script: F) -> Self
     where
         F: Fn(TcpStream) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
@@ -103,21 +101,21 @@ impl Upstream {
         Self { address, seen, connections, task }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// Connections accepted so far.
-    pub fn connections(&self) -> u32 {
+    pub(crate) fn connections(&self) -> u32 {
         *self.connections.lock().unwrap()
     }
 }
 
 /// An address where nobody listens.
-pub fn nobody() -> SocketAddr {
+pub(crate) fn nobody() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
