@@ -203,9 +203,8 @@ impl Download {
     /// A timer exists only while the upstream is silent: most answers never need one.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let idle = self.idle;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + idle).into())));
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + idle).into())));
         ready!(deadline.as_mut().poll(cx));
         self.exchange.broken_off("idle-timeout");
         self.lease = None;

@@ -10,9 +10,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::connections::Counted;
 use crate::forwarding::Peer;
 use crate::gateway::Shared;
-use crate::connections::Counted;
 use crate::lingering::Lingering;
 use crate::serve;
 

@@ -11,8 +11,8 @@ use crate::body::Progress;
 use crate::connection::Connection;
 use crate::forward::Trail;
 use crate::forwarding::Identity;
-use crate::state::LiveUpstream;
 use crate::pool::Lease;
+use crate::state::LiveUpstream;
 use crate::worker::InForce;
 
 /// Status counted for a request whose client left before the head of the answer (nginx's 499).
@@ -98,7 +98,7 @@ impl Exchange {
     pub(crate) fn trail(&mut self, trail: &Trail, upstream: &LiveUpstream) {
         if let Some(entry) = &mut self.entry {
             entry.upstream = Some(upstream.servers.settings.name.as_str().into());
-            entry.target = trail.target.map(|place| Arc::clone(&upstream.servers.targets[place].label));
+            entry.target = trail.target.map(|place| (*upstream.servers.targets[place].label).into());
             entry.upstream_time = Some(trail.upstream_time);
             entry.retries = trail.retries;
         }
@@ -141,6 +141,7 @@ impl Exchange {
 
     fn write_entry(&self, mut entry: Box<Entry>, duration: Duration) {
         entry.status = self.status;
+        entry.arm = self.arm;
         entry.duration = duration;
         entry.bytes_in = self.progress.as_ref().map_or(0, |progress| progress.bytes());
         entry.bytes_out = self.bytes_out;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, header};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
@@ -23,7 +23,6 @@ pub(crate) struct Gate {
 }
 
 /// The other side of a [`Gate`].
-#[derive(Clone)]
 pub(crate) struct Opener(Arc<Notify>);
 
 /// Whether the client waits for permission.
@@ -34,19 +33,15 @@ pub(crate) fn is_expected(headers: &HeaderMap) -> bool {
 pub(crate) fn gate() -> (Gate, Opener) {
     let notify = Arc::new(Notify::new());
     let waiting = Arc::clone(&notify);
-    // `notify_one` leaves a permit behind, so that a 100 before the first poll is not lost.
     let permission = Box::pin(async move { waiting.notified().await });
     (Gate { permission, patience: Box::pin(sleep(PATIENCE)) }, Opener(notify))
 }
 
 impl Opener {
-    /// Opens the gate when the upstream sends `100 Continue` for this request.
-    pub(crate) fn watch<B>(self, request: &mut Request<B>) {
-        hyper::ext::on_informational(request, move |answer| {
-            if answer.status() == StatusCode::CONTINUE {
-                self.0.notify_one();
-            }
-        });
+    /// The upstream wants the body.
+    pub(crate) fn open(&self) {
+        // Leaves a permit behind when nobody waits yet.
+        self.0.notify_one();
     }
 }
 

@@ -109,7 +109,9 @@ impl ForwardError {
     pub(crate) fn answer(&self) -> Own {
         match self {
             Self::NoTarget => Own::new(StatusCode::SERVICE_UNAVAILABLE, "no-target"),
-            Self::Connect(ConnectError::Exhausted) => Own::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy"),
+            Self::Connect(ConnectError::Exhausted) => {
+                Own::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy")
+            }
             Self::Connect(ConnectError::Timeout) => Own::new(StatusCode::GATEWAY_TIMEOUT, "connect-timeout"),
             Self::Connect(_) => Own::new(StatusCode::BAD_GATEWAY, "connect-error"),
             Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
@@ -226,9 +228,10 @@ impl Outgoing<'_> {
         };
         let mut answer = std::pin::pin!(answer);
         loop {
-            let (limit, error) = match progress.has_ended() {
-                true => (self.timeouts.response, ForwardError::Timeout),
-                false => (self.timeouts.idle, ForwardError::UploadIdle),
+            let (limit, error) = if progress.has_ended() {
+                (self.timeouts.response, ForwardError::Timeout)
+            } else {
+                (self.timeouts.idle, ForwardError::UploadIdle)
             };
             let deadline = progress.last_moved() + limit;
             if deadline <= Instant::now() {

@@ -108,6 +108,9 @@ pub struct ArmCounts {
     pub p99_seconds: Option<f64>,
 }
 
+/// How long the access log may take to write its last lines.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The request path. Cheap to clone; all clones are one gateway.
 #[derive(Clone)]
 pub struct Gateway {
@@ -222,7 +225,7 @@ impl Gateway {
         let (shared, server_stop) = (Arc::clone(&self.shared), stop.clone());
         let server = std::thread::Builder::new()
             .name("banyan-server".into())
-            .spawn(move || server::run(shared, server_stop, drain_timeout));
+            .spawn(move || server::run(&shared, server_stop, drain_timeout));
         if let Err(error) = server {
             tracing::error!(%error, "cannot start the server thread");
             return Drained::Clean;
@@ -252,21 +255,24 @@ impl Gateway {
     }
 
     fn close_access_log(&self) {
-        if let Some(log) = &self.shared.access_log {
-            log.flush();
+        if let Some(log) = &self.shared.access_log
+            && !log.close(LOG_PATIENCE)
+        {
+            tracing::warn!("the access log did not take its last lines in time");
         }
     }
 }
 
-fn open_access_log(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Option<AccessLog>, StartError> {
+fn open_access_log(settings: &Settings, metrics: &Metrics) -> Result<Option<AccessLog>, StartError> {
     let Some(target) = &settings.access_log else { return Ok(None) };
-    let opened = AccessLog::open(target, Arc::clone(metrics)).map_err(|error| StartError::AccessLog {
-        path: match target {
-            AccessLogTarget::Stdout => PathBuf::from("standard output"),
-            AccessLogTarget::File(path) => path.clone(),
-        },
-        error,
-    })?;
+    let opened =
+        AccessLog::open(target, metrics.access_log_dropped()).map_err(|error| StartError::AccessLog {
+            path: match target {
+                AccessLogTarget::Stdout => PathBuf::from("standard output"),
+                AccessLogTarget::File(path) => path.clone(),
+            },
+            error,
+        })?;
     Ok(Some(opened))
 }
 

@@ -154,7 +154,8 @@ impl Pool {
     }
 
     async fn connect(&self, worker: usize, slot: Slot) -> Result<Lease, ConnectError> {
-        let stream = timeout(self.connect_timeout, self.dial()).await.map_err(|_| ConnectError::Timeout)??;
+        let stream =
+            timeout(self.connect_timeout, self.dial()).await.map_err(|_| ConnectError::Timeout)??;
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .handshake(TokioIo::new(UpstreamIo::new(stream)))

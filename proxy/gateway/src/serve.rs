@@ -1,5 +1,6 @@
 //! One request from its head to the head of its answer.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,20 +13,26 @@ use http::{HeaderMap, Request, Response, StatusCode, request};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
+use crate::access_log::Entry;
 use crate::answer::{self, Own};
 use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::connection::Connection;
 use crate::exchange::Exchange;
+use crate::expect::Opener;
 use crate::forward::{self, Answered, ForwardError, Outgoing, Trail};
-use crate::metrics::{Outcome, RouteMetrics};
-use crate::state::{LiveUpstream, State};
 use crate::forwarding::{Onward, Scheme};
+use crate::guard::Refused;
+use crate::metrics::{DEFAULT_ROUTE, Outcome, RouteMetrics};
+use crate::state::{LiveUpstream, State};
 use crate::{expect, forwarding, guard, upgrade};
 
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// Answers one request. A panic on the way is a 500 for this request and nothing else.
-pub(crate) async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn answer(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let kept = Arc::clone(&connection);
     let answering = AssertUnwindSafe(guarded(connection, request));
     answering.catch_unwind().await.unwrap_or_else(|_| {
@@ -40,11 +47,30 @@ async fn guarded(connection: Arc<Connection>, request: Request<Incoming>) -> Res
     let (mut parts, incoming) = request.into_parts();
     let loops = connection.shared.identity.check_loop(&parts.headers);
     if let Err(refused) = guard::check(&parts).map(drop).and(loops) {
-        connection.shared.metrics.refused(connection.worker, refused.reason());
-        return own(Own::new(refused.status(), refused.reason().as_str()), None);
+        return refuse(&connection, &parts, &refused, started);
     }
     guard::to_origin_form(&mut parts);
     decided(connection, parts, incoming, started).await
+}
+
+/// Refused before routing: no arm answers, and no route counts it.
+fn refuse(
+    connection: &Connection,
+    parts: &request::Parts,
+    refused: &Refused,
+    started: Instant,
+) -> Response<ResponseBody> {
+    let answer = Own::new(refused.status(), refused.reason().as_str());
+    connection.shared.metrics.refused(connection.worker, refused.reason());
+    tracing::debug!(client = %connection.peer.address, %refused, "request refused");
+    if let Some(log) = &connection.shared.access_log {
+        let mut entry = Entry::begin(parts, "", connection.peer.address, DEFAULT_ROUTE.into());
+        entry.status = answer.status.as_u16();
+        entry.banyan_reason = Some(answer.reason);
+        entry.duration = started.elapsed();
+        log.write(entry);
+    }
+    own(answer, None)
 }
 
 async fn decided(
@@ -55,7 +81,9 @@ async fn decided(
 ) -> Response<ResponseBody> {
     let state = connection.shared.workers.in_force(connection.worker);
     let fresh_id = fastrand::u64(..);
-    let decision = decide(&connection, &state, &parts, fresh_id);
+    let client = forwarding::client_address(&parts.headers, &connection.peer, state.table.trusted_proxies());
+    let decision = decide(&state, &parts, client, fresh_id);
+    let mut entry = log_entry(&connection, &state, &parts, client, &decision);
     let upgrade = forwarding::wanted_upgrade(parts.version, &parts.headers);
     let onward = Onward {
         identity: &connection.shared.identity,
@@ -65,8 +93,10 @@ async fn decided(
         version: parts.version,
         upgrade: upgrade.clone(),
     };
-    let entry = None;
     let trace_id = onward.prepare(&mut parts.headers);
+    if let Some(entry) = &mut entry {
+        entry.trace_id = Some(trace_id);
+    }
     let mut exchange = Exchange::begin(Arc::clone(&connection), Arc::clone(&state), decision, entry, started);
     let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else {
         return answer_alone(&state, &decision, exchange);
@@ -90,17 +120,35 @@ fn is_wanted(wanted: &HeaderValue, answered: &Answered) -> bool {
     forwarding::is_wanted_switch(Some(wanted), answered.response.headers())
 }
 
-fn decide(connection: &Connection, state: &State, parts: &request::Parts, fresh_id: u64) -> Decision {
-    let table = &state.table;
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    table.decide(&RequestParts {
+fn decide(state: &State, parts: &request::Parts, client: IpAddr, fresh_id: u64) -> Decision {
+    state.table.decide(&RequestParts {
         method: &parts.method,
-        host,
+        host: host_of(parts),
         target: parts.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str),
         headers: &parts.headers,
-        client: forwarding::client_address(&parts.headers, &connection.peer, table.trusted_proxies()),
+        client,
         fresh_id,
     })
+}
+
+/// Of a request that the guard let pass: the authority of an absolute target is `Host` by now.
+fn host_of(parts: &request::Parts) -> &str {
+    parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+/// Made only while the access log is on.
+fn log_entry(
+    connection: &Connection,
+    state: &State,
+    parts: &request::Parts,
+    client: IpAddr,
+    decision: &Decision,
+) -> Option<Box<Entry>> {
+    connection.shared.access_log.as_ref()?;
+    let route = Arc::clone(&state.route(decision.route).name);
+    let mut entry = Entry::begin(parts, host_of(parts), client, route);
+    entry.decided(decision, state.generation);
+    Some(entry)
 }
 
 /// A decision without an upstream: retired, or a path that cannot be decided.
@@ -139,7 +187,7 @@ struct Prepared {
 impl Prepared {
     async fn forward(
         self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         state: &State,
         upstream: &LiveUpstream,
         exchange: &mut Exchange,
@@ -147,7 +195,7 @@ impl Prepared {
         let Self { parts, incoming, decision } = self;
         let keep = Rewrite::default();
         let route = decision.route.map(|index| state.table.route(index));
-        let (request, progress) = with_body(parts, incoming);
+        let (request, progress) = with_body(connection, parts, incoming);
         if let Some(progress) = &progress {
             exchange.upload(Arc::clone(progress));
         }
@@ -174,22 +222,31 @@ impl Prepared {
 
 /// The outgoing request; with a body, also how far the upload has come.
 fn with_body(
+    connection: &Arc<Connection>,
     parts: request::Parts,
     incoming: Incoming,
 ) -> (Request<RequestBody>, Option<Arc<Progress>>) {
     if incoming.is_end_stream() {
-        return (forward::outgoing(parts, RequestBody::Empty), None);
+        let mut request = forward::outgoing(parts, RequestBody::Empty);
+        watch_interim(connection, None, &mut request);
+        return (request, None);
     }
     let progress = Progress::begin();
-    if !expect::is_expected(&parts.headers) {
-        let body = RequestBody::client(incoming, Arc::clone(&progress), None);
-        return (forward::outgoing(parts, body), Some(progress));
-    }
-    let (gate, opener) = expect::gate();
-    let body = RequestBody::client(incoming, Arc::clone(&progress), Some(gate));
+    let (gate, opener) = expect::is_expected(&parts.headers).then(expect::gate).unzip();
+    let body = RequestBody::client(incoming, Arc::clone(&progress), gate);
     let mut request = forward::outgoing(parts, body);
-    opener.watch(&mut request);
+    watch_interim(connection, opener, &mut request);
     (request, Some(progress))
+}
+
+/// hyper's server sends `100 Continue` itself, and can send no other interim answer: those are dropped and counted.
+fn watch_interim(connection: &Arc<Connection>, opener: Option<Opener>, request: &mut Request<RequestBody>) {
+    let connection = Arc::clone(connection);
+    hyper::ext::on_informational(request, move |answer| match (&opener, answer.status()) {
+        (Some(opener), StatusCode::CONTINUE) => opener.open(),
+        (None, StatusCode::CONTINUE) => {}
+        _ => connection.shared.metrics.informational_dropped(connection.worker),
+    });
 }
 
 fn measure(

@@ -21,7 +21,7 @@ use crate::gateway::Shared;
 /// the connections to the caller, who waits for them.
 ///
 /// Blocks for as long as pingora's server runs, which is at least `linger` after the stop.
-pub(crate) fn run(shared: Arc<Shared>, stop: watch::Receiver<bool>, linger: Duration) {
+pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>, linger: Duration) {
     let conf = ServerConf {
         threads: shared.settings.threads.max(1),
         work_stealing: false,
@@ -36,7 +36,7 @@ pub(crate) fn run(shared: Arc<Shared>, stop: watch::Receiver<bool>, linger: Dura
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let mut service = Service::new("banyan".to_owned(), App(Arc::clone(&shared)));
+    let mut service = Service::new("banyan".to_owned(), App(Arc::clone(shared)));
     for address in &shared.addresses {
         // hyper has buffers of its own.
         let listener = ListenerConfig::tcp(address.to_string()).l4_buffer(L4BufferSettings::unbuffered());

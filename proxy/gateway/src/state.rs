@@ -132,10 +132,8 @@ impl LiveUpstream {
         }
         upkeep.look_after(&servers);
         let watched = (Arc::clone(&servers), Arc::clone(&counters));
-        let check = upstream
-            .health
-            .clone()
-            .map(|check| upkeep.spawn(health::watch(watched.0, check, watched.1)));
+        let check =
+            upstream.health.clone().map(|check| upkeep.spawn(health::watch(watched.0, check, watched.1)));
         Arc::new(Self { servers, metrics: counters, check })
     }
 }

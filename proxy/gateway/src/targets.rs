@@ -48,9 +48,8 @@ impl Servers {
         let healthy = self.targets.iter().filter(|server| server.is_healthy()).count();
         let spare = usize::from(avoid.is_some_and(|place| healthy > 1 && self.targets[place].is_healthy()));
         let nth = |n: usize| {
-            let usable = |&place: &usize| {
-                self.targets[place].is_healthy() && !(spare == 1 && avoid == Some(place))
-            };
+            let usable =
+                |&place: &usize| self.targets[place].is_healthy() && !(spare == 1 && avoid == Some(place));
             (0..self.targets.len()).filter(usable).nth(n)
         };
         let choices = healthy - spare;

@@ -86,14 +86,14 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_frees_the_upstream() {
-    let (sender, mut left) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut left) = tokio::sync::mpsc::channel(16);
     let upstream = Upstream::raw(move |mut stream| {
         let sender = sender.clone();
         async move {
             skip_head(&mut stream).await;
             // Ends when the proxy closes its side.
             let ended = stream.read_u8().await.is_err();
-            sender.send(ended).unwrap();
+            sender.send(ended).await.unwrap();
         }
     })
     .await;

@@ -53,7 +53,7 @@ impl Client {
     }
 
     async fn more(&mut self) -> usize {
-        let mut buffer = [0; 65536];
+        let mut buffer = vec![0; 65536];
         let count = timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("no byte in time").unwrap();
         self.unread.extend_from_slice(&buffer[..count]);
         count

@@ -57,8 +57,10 @@ async fn who_does_not_finish_in_time_is_cut_off() {
     let (_release, released) = watch::channel(false);
     let upstream = held(released).await;
     let text = legacy_at(&upstream.url());
-    let proxy =
-        Proxy::start_with(&text, banyan_gateway::Settings { drain_timeout: Duration::from_millis(200), ..settings() });
+    let proxy = Proxy::start_with(
+        &text,
+        banyan_gateway::Settings { drain_timeout: Duration::from_millis(200), ..settings() },
+    );
     let mut client = Client::connect(proxy.address).await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     proxy.until("in flight", || proxy.gateway.targets()[0].inflight == 1);
@@ -69,7 +71,8 @@ async fn who_does_not_finish_in_time_is_cut_off() {
 async fn a_port_taken_is_told_at_once() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let settings = banyan_gateway::Settings { listen: vec![taken.local_addr().unwrap()], ..settings() };
-    let started = Gateway::new(settings, table(&legacy_at("http://127.0.0.1:1")), 1, &prometheus::Registry::new());
+    let started =
+        Gateway::new(settings, table(&legacy_at("http://127.0.0.1:1")), 1, &prometheus::Registry::new());
     assert!(matches!(started, Err(StartError::Bind { .. })));
 }
 

@@ -84,8 +84,8 @@ async fn an_unsafe_request_is_never_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_target_beside_a_living_one_is_not_noticed() {
     let upstream = Upstream::named("alive").await;
-    let text = legacy_at(&upstream.url())
-        .replace("targets = [", &format!("targets = [\"http://{}\", ", nobody()));
+    let text =
+        legacy_at(&upstream.url()).replace("targets = [", &format!("targets = [\"http://{}\", ", nobody()));
     let proxy = Proxy::start(&text);
     let mut client = Client::connect(proxy.address).await;
     for turn in 0..200 {
@@ -112,13 +112,18 @@ async fn an_unhealthy_target_is_left_alone() {
         assert_eq!(get(proxy.address, "/", "").await.text(), "well");
     }
     let labels = format!(r#"upstream="legacy",target="{}""#, sick.address);
-    assert!(proxy.metrics().contains(&format!("banyan_upstream_healthy{{{labels}}} 0")), "{}", proxy.metrics());
+    assert!(
+        proxy.metrics().contains(&format!("banyan_upstream_healthy{{{labels}}} 0")),
+        "{}",
+        proxy.metrics()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_healthy_target_is_503() {
     let sick = Upstream::http(|_| Response::builder().status(500).body(Full::default()).unwrap()).await;
-    let text = legacy_at(&sick.url()) + "health = { path = \"/healthz\", every = \"100ms\", unhealthy_after = 1 }\n";
+    let text =
+        legacy_at(&sick.url()) + "health = { path = \"/healthz\", every = \"100ms\", unhealthy_after = 1 }\n";
     let proxy = Proxy::start(&text);
     proxy.until("unhealthy", || !proxy.gateway.targets()[0].healthy);
     let answer = get(proxy.address, "/", "").await;
@@ -153,7 +158,8 @@ async fn who_waits_too_long_for_a_connection_is_told_so() {
         while stream.read(&mut sink).await.is_ok_and(|count| count > 0) {}
     })
     .await;
-    let text = legacy_at(&upstream.url()).replace("[upstreams", "timeout = \"20s\"\n[upstreams") + "max_connections = 1\n";
+    let text = legacy_at(&upstream.url()).replace("[upstreams", "timeout = \"20s\"\n[upstreams")
+        + "max_connections = 1\n";
     let proxy = Proxy::start(&text);
     let mut first = Client::connect(proxy.address).await;
     first.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -19,7 +19,10 @@ async fn spoofed_addresses_are_replaced() {
     assert_eq!(headers["x-forwarded-proto"], "http");
     assert_eq!(headers["x-forwarded-host"], "shop.test");
     assert!(headers["forwarded"].to_str().unwrap().contains("for=127.0.0.1"), "{headers:?}");
-    assert!(!headers.contains_key("x_forwarded_for") && !headers.contains_key("banyan-shadow"), "{headers:?}");
+    assert!(
+        !headers.contains_key("x_forwarded_for") && !headers.contains_key("banyan-shadow"),
+        "{headers:?}"
+    );
     assert_eq!(headers["host"], "shop.test");
     assert!(headers.contains_key("traceparent"));
 }
@@ -27,8 +30,8 @@ async fn spoofed_addresses_are_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_proxy_is_believed_and_appended_to() {
     let upstream = Upstream::named("ok").await;
-    let text = legacy_at(&upstream.url())
-        .replace("[upstreams", "trusted_proxies = [\"127.0.0.0/8\"]\n[upstreams");
+    let text =
+        legacy_at(&upstream.url()).replace("[upstreams", "trusted_proxies = [\"127.0.0.0/8\"]\n[upstreams");
     let proxy = Proxy::start(&text);
     get(proxy.address, "/", "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n").await;
     let headers = &upstream.seen()[0].headers;
@@ -50,7 +53,8 @@ async fn fields_of_one_hop_stay_on_it() {
     })
     .await;
     let proxy = Proxy::before(&upstream);
-    let lines = "Connection: x-secret, keep-alive\r\nX-Secret: 1\r\nProxy-Connection: keep-alive\r\nX-Open: 1\r\n";
+    let lines =
+        "Connection: x-secret, keep-alive\r\nX-Secret: 1\r\nProxy-Connection: keep-alive\r\nX-Open: 1\r\n";
     let answer = get(proxy.address, "/", lines).await;
     let headers = &upstream.seen()[0].headers;
     for gone in ["connection", "x-secret", "proxy-connection", "keep-alive"] {

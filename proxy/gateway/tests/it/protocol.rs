@@ -54,7 +54,8 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http_1_0_gets_an_answer_it_understands() {
-    let upstream = fixed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    let upstream =
+        fixed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
     let proxy = Proxy::before(&upstream);
     let mut client = Client::connect(proxy.address).await;
     client.send("GET / HTTP/1.0\r\n\r\n").await;
@@ -94,11 +95,11 @@ async fn answers_without_a_body_have_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn header_case_is_kept_both_ways() {
-    let (sender, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut heads) = tokio::sync::mpsc::channel(16);
     let upstream = Upstream::raw(move |mut stream| {
         let sender = sender.clone();
         async move {
-            sender.send(read_head(&mut stream).await).unwrap();
+            sender.send(read_head(&mut stream).await).await.unwrap();
             let answer = b"HTTP/1.1 200 OK\r\nX-ANSWER-Case: yes\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer).await.unwrap();
         }
@@ -188,7 +189,8 @@ async fn a_refused_expectation_costs_no_upload() {
 async fn an_early_answer_reaches_a_client_that_is_still_uploading() {
     let upstream = Upstream::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big\n";
+        let answer =
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo big\n";
         stream.write_all(answer).await.unwrap();
         // Closes with unread bytes: the kernel resets the connection.
     })
@@ -281,4 +283,19 @@ async fn absolute_form_becomes_the_host() {
     assert_eq!(client.answer().await.status, 200);
     let seen = &upstream.seen()[0];
     assert_eq!((seen.target.as_str(), seen.headers["host"].to_str().unwrap()), ("/x?y=1", "shop.test"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_are_dropped_and_counted() {
+    let upstream = fixed(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    )
+    .await;
+    let proxy = Proxy::before(&upstream);
+    assert_eq!(get(proxy.address, "/", "").await.text(), "ok");
+    assert!(
+        (proxy.metric("banyan_informational_dropped_total") - 1.0).abs() < f64::EPSILON,
+        "{}",
+        proxy.counters()
+    );
 }

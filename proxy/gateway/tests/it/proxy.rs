@@ -79,9 +79,9 @@ impl Proxy {
     /// What is not 0, without the histograms: short enough to print.
     pub(crate) fn counters(&self) -> String {
         let text = self.metrics();
-        let lines = text.lines().filter(|line| {
-            !line.starts_with('#') && !line.contains("_bucket{") && !line.ends_with(" 0")
-        });
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.contains("_bucket{") && !line.ends_with(" 0"));
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -90,7 +90,8 @@ impl Proxy {
         let wanted = labels_in_order(series);
         let text = self.metrics();
         let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-        let value = lines.filter(|(found, _)| labels_in_order(found) == wanted).map(|(_, value)| value).next();
+        let value =
+            lines.filter(|(found, _)| labels_in_order(found) == wanted).map(|(_, value)| value).next();
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 

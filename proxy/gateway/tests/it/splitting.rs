@@ -59,8 +59,7 @@ async fn a_share_of_clients_moves_and_only_grows() {
     }
     assert_eq!(moved_before.len(), 400);
     let decided = proxy.metric(r#"banyan_decisions_total{arm="candidate",reason="share",route="orders"}"#);
-    let answered =
-        proxy.metric(r#"banyan_requests_total{arm="candidate",code_class="2xx",route="orders"}"#);
+    let answered = proxy.metric(r#"banyan_requests_total{arm="candidate",code_class="2xx",route="orders"}"#);
     assert!(decided > 500.0, "{decided}");
     assert!((decided - answered).abs() < f64::EPSILON, "{decided} {answered}");
 }
