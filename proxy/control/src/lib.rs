@@ -9,6 +9,7 @@
 //! - `announce`: who is about to write. `history`: what was in force when. `state_dir`: its files.
 //! - `undo`: the inverse of the last change. `clock`: the time of day as people read it.
 //! - `view`: what the reload thread tells the admin API.
+//! - `edit`: changes one value of the files, for a command.
 //! - `admin`: the listener of `/metrics`, health and `/api/v1`. `api`: its JSON, shared with the commands.
 //! - `explain`: a decision told in words. `metrics`: the reload in numbers, and the text of a scrape.
 //! - `run`: the whole proxy from start to exit. `signals`: what the system asks for meanwhile.
@@ -19,6 +20,7 @@ mod announce;
 pub mod api;
 mod changes;
 mod clock;
+pub mod edit;
 mod explain;
 mod files;
 mod history;

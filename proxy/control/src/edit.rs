@@ -1,0 +1,437 @@
+//! Editing routes.toml for a command: the value in question and nothing else, under a lock, validated first.
+//!
+//! [`EditSession::open`] takes the lock and reads. [`EditSession::plan`] works the edit out in memory and refuses
+//! what `banyan check` would refuse. [`EditSession::commit`] writes each file that changed if it still is what was
+//! read. The lock lasts as long as the session, so that a command can wait for the running proxy and take its own
+//! edit back.
+//!
+//! - `place`: where in a text a value stands. `swap`: one file replaced by another.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use banyan_routes::{FileSet, Problem, Report, RouteTable, SourceFile, Variables};
+
+use crate::files::{self, ReadError};
+use crate::load::{self, LoadError, Source};
+
+mod place;
+mod swap;
+
+pub use place::{Change, Place};
+
+/// Why nothing was edited.
+#[derive(Debug)]
+pub enum EditError {
+    /// The file set cannot be read.
+    Read(ReadError),
+    /// The file set is refused as it stands; every problem is in the report.
+    Invalid(Report),
+    /// The edit would make a file set that is refused.
+    WouldBeInvalid(Report),
+    /// A file is no TOML.
+    Syntax {
+        /// Its name.
+        file: String,
+        /// What the parser said.
+        message: String,
+    },
+    /// The value comes from `${VAR}`.
+    Variable {
+        /// What was to be edited.
+        place: Place,
+        /// In which file.
+        file: String,
+        /// On which line.
+        line: usize,
+        /// What stands there.
+        literal: String,
+    },
+    /// The value stands in none of the files.
+    NotWritten {
+        /// What was to be edited.
+        place: Place,
+    },
+    /// The table or the files are not those that were read at first.
+    ChangedMeanwhile {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another edit holds the lock.
+    Locked {
+        /// The locked folder.
+        folder: PathBuf,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// A mounted `ConfigMap` or secret: Kubernetes would undo the edit.
+    Kubernetes {
+        /// As named.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// The system does not let us.
+    Io {
+        /// What was tried: `read`, `lock`, `write beside`, `replace`.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl EditError {
+    /// True when the file cannot be edited here at all, however often one tries: somebody else keeps it, the
+    /// system forbids it, or its content leaves no way. A rollback in memory is what remains.
+    pub fn cannot_write(&self) -> bool {
+        !matches!(self, Self::ChangedMeanwhile { .. } | Self::Locked { .. })
+    }
+
+    /// How to go on.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Variable { .. } => {
+                "change the variable where the proxy is started, or write the number into the file".to_owned()
+            }
+            Self::ChangedMeanwhile { .. } => "run the command again".to_owned(),
+            Self::Locked { .. } => "wait for the other `banyan` command, or end it".to_owned(),
+            Self::Kubernetes { .. } => {
+                "edit the ConfigMap: `kubectl edit configmap NAME`; the proxy follows".to_owned()
+            }
+            Self::Io { path, error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                format!("run the command as the owner of {}", path.display())
+            }
+            Self::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                "name another file with `--routes FILE`".to_owned()
+            }
+            Self::Invalid(_) | Self::WouldBeInvalid(_) | Self::Syntax { .. } => "banyan check".to_owned(),
+            Self::Read(_) | Self::NotWritten { .. } | Self::Io { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => write!(out, "{error}"),
+            Self::Invalid(report) => {
+                write!(out, "the configuration is not valid as it stands\n{}", report.to_string().trim_end())
+            }
+            Self::WouldBeInvalid(report) => {
+                write!(
+                    out,
+                    "the edit would be refused, nothing was written\n{}",
+                    report.to_string().trim_end()
+                )
+            }
+            Self::Syntax { file, message } => write!(out, "{file} is not TOML: {message}"),
+            Self::Variable { place, file, line, literal } => {
+                write!(out, "{place} is `{literal}` at {file}:{line}: its value comes from a variable")
+            }
+            Self::NotWritten { place } => write!(out, "{place} stands in none of the files"),
+            Self::ChangedMeanwhile { path } => {
+                write!(out, "somebody else changed {} meanwhile, nothing was written", path.display())
+            }
+            Self::Locked { folder, waited } => {
+                write!(out, "another edit holds the lock on {} for {waited:?}", folder.display())
+            }
+            Self::Kubernetes { path, target } => {
+                write!(out, "{} is a mounted ConfigMap ({})", path.display(), target.display())
+            }
+            Self::Io { action, path, error } => write!(out, "cannot {action} {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for EditError {}
+
+/// One file set held for editing.
+#[derive(Debug)]
+pub struct EditSession {
+    main: PathBuf,
+    variables: Variables,
+    files: FileSet,
+    table: RouteTable,
+    report: Report,
+    _lock: swap::Lock,
+}
+
+/// An edit worked out and found valid, not written yet.
+#[derive(Debug)]
+pub struct Plan {
+    files: FileSet,
+    removed: Vec<SourceFile>,
+    /// What the files will mean.
+    pub table: RouteTable,
+    /// Hash of the file set as it will be, as the running proxy computes it.
+    pub after_hash: String,
+    /// Warnings that the file set did not have before.
+    pub new_warnings: Vec<Problem>,
+}
+
+impl EditSession {
+    /// Takes the lock, waiting at most `wait` for another edit, and reads the file set.
+    pub fn open(main: &Path, variables: Variables, wait: Duration) -> Result<Self, EditError> {
+        let lock = swap::Lock::take(main, wait)?;
+        let loaded = load::load(&Source::File(main.to_owned()), &variables).map_err(|error| match error {
+            LoadError::Read(error) => EditError::Read(error),
+            LoadError::Refused(report) => EditError::Invalid(report),
+        })?;
+        // A file source always has files; the other case cannot be reached and is harmless.
+        let files = loaded.files.ok_or_else(|| EditError::ChangedMeanwhile { path: main.to_owned() })?;
+        let (table, report) = (loaded.table, loaded.report);
+        Ok(Self { main: main.to_owned(), variables, files, table, report, _lock: lock })
+    }
+
+    /// What the files mean now.
+    pub fn table(&self) -> &RouteTable {
+        &self.table
+    }
+
+    /// The files as they are now.
+    pub fn files(&self) -> &FileSet {
+        &self.files
+    }
+
+    /// Works the changes out, all or none.
+    pub fn plan(&self, changes: &[Change]) -> Result<Plan, EditError> {
+        let mut files = self.files.clone();
+        for change in changes {
+            place::apply(&mut files, change)?;
+        }
+        self.plan_files(files)
+    }
+
+    /// Another file set instead of this one: changed, new and missing included files.
+    pub fn plan_files(&self, files: FileSet) -> Result<Plan, EditError> {
+        let (table, report) = load::parse(&files, &self.variables);
+        let Some(table) = table else { return Err(EditError::WouldBeInvalid(report)) };
+        let kept = |old: &SourceFile| files.included.iter().any(|file| file.name == old.name);
+        let removed = self.files.included.iter().filter(|old| !kept(old)).cloned().collect();
+        let new_warnings = report.problems.into_iter().filter(|problem| !self.had(problem)).collect();
+        Ok(Plan { after_hash: files::text_hash(&files), files, removed, table, new_warnings })
+    }
+
+    /// Writes the plan. Files written before one that fails are put back.
+    pub fn commit(&self, plan: &Plan) -> Result<(), EditError> {
+        self.replace(&self.files, &plan.files, &plan.removed)
+    }
+
+    /// Takes a committed plan back, unless somebody has edited its files since.
+    pub fn take_back(&self, plan: &Plan) -> Result<(), EditError> {
+        let added = added(&self.files, &plan.files).cloned().collect::<Vec<_>>();
+        self.replace(&plan.files, &self.files, &added)
+    }
+
+    fn had(&self, problem: &Problem) -> bool {
+        self.report.problems.iter().any(|old| old.code == problem.code && old.message == problem.message)
+    }
+
+    fn replace(&self, old: &FileSet, new: &FileSet, removed: &[SourceFile]) -> Result<(), EditError> {
+        let mut done: Vec<(&SourceFile, &SourceFile)> = Vec::new();
+        for (before, after) in changed(old, new) {
+            if let Err(error) = swap::swap(&self.path(before), &before.text, &after.text) {
+                // What cannot be put back was edited by somebody else meanwhile: theirs stays.
+                for (before, after) in done {
+                    let _ = swap::swap(&self.path(before), &after.text, &before.text);
+                }
+                return Err(error);
+            }
+            done.push((before, after));
+        }
+        for file in added(old, new) {
+            swap::create(Path::new(&file.name), &file.text)?;
+        }
+        removed.iter().try_for_each(|file| swap::remove(Path::new(&file.name), &file.text))
+    }
+
+    /// The main file as it was named to us, so that a link to it is seen; included files by their own names.
+    fn path(&self, file: &SourceFile) -> PathBuf {
+        if file.name == self.files.main.name { self.main.clone() } else { PathBuf::from(&file.name) }
+    }
+}
+
+/// Pairs of old and new text that differ.
+fn changed<'f>(old: &'f FileSet, new: &'f FileSet) -> impl Iterator<Item = (&'f SourceFile, &'f SourceFile)> {
+    let same_name = |file: &'f SourceFile| old.included.iter().find(|old| old.name == file.name);
+    let included = new.included.iter().filter_map(move |file| Some((same_name(file)?, file)));
+    std::iter::once((&old.main, &new.main)).chain(included).filter(|(old, new)| old.text != new.text)
+}
+
+/// Files of `new` that `old` does not have.
+fn added<'f>(old: &'f FileSet, new: &'f FileSet) -> impl Iterator<Item = &'f SourceFile> {
+    new.included.iter().filter(|file| !old.included.iter().any(|known| known.name == file.name))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::fs;
+
+    use banyan_routes::{Destination, Share};
+    use proptest::prelude::{Strategy, prop_oneof, proptest};
+
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(20);
+
+    const HEAD: &str = "\
+version = 1
+include = [\"routes.d/*.toml\"]
+
+[defaults]
+legacy = \"monolith\"
+sticky = [\"client-ip\"]
+
+[upstreams]
+monolith = { targets = [\"http://127.0.0.1:3000\"] }
+orders = { targets = [\"http://127.0.0.1:4001\"] }
+
+[stores]
+shared = { mode = \"shared\" }
+";
+
+    fn route(name: &str, percent: &str) -> String {
+        format!(
+            "\n[[route]]\nname = \"{name}\"\npath = \"/{name}/*\"\nto = \"orders\"\nstore = \"shared\"\npercent = {percent}\n"
+        )
+    }
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new(routes: &str, included: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("routes.d")).unwrap();
+            fs::write(folder.path().join("routes.toml"), format!("{HEAD}{routes}")).unwrap();
+            fs::write(folder.path().join("routes.d/more.toml"), included).unwrap();
+            Self(folder)
+        }
+
+        fn main(&self) -> PathBuf {
+            self.0.path().join("routes.toml")
+        }
+
+        fn open(&self) -> EditSession {
+            EditSession::open(&self.main(), Variables::new(), WAIT).unwrap()
+        }
+
+        fn texts(&self) -> [String; 2] {
+            ["routes.toml", "routes.d/more.toml"]
+                .map(|name| fs::read_to_string(self.0.path().join(name)).unwrap())
+        }
+    }
+
+    fn to(session: &EditSession, name: &str, share: Share) -> Change {
+        let route = session.table().routes().iter().find(|route| route.name == name).unwrap();
+        let Destination::Split(split) = &route.destination else { panic!("{name} has no share") };
+        let origin = split.percent_origin.clone();
+        Change::share(Place::Route { name: name.to_owned(), origin }, share)
+    }
+
+    fn share(thousandths: u32) -> Share {
+        Share::from_thousandths(thousandths).unwrap()
+    }
+
+    #[test]
+    fn the_file_that_defines_the_value_is_edited_and_the_hash_foretold() {
+        let folder = Folder::new(&route("a", "1"), &route("b", "2"));
+        let session = folder.open();
+        let plan = session.plan(&[to(&session, "b", share(12_500))]).unwrap();
+        session.commit(&plan).unwrap();
+        let [main, included] = folder.texts();
+        assert_eq!(main, format!("{HEAD}{}", route("a", "1")));
+        assert_eq!(included, route("b", "12.5"));
+        let read = files::read(&folder.main(), &Variables::new()).unwrap();
+        assert_eq!(files::text_hash(&read), plan.after_hash);
+    }
+
+    #[test]
+    fn a_plan_is_taken_back() {
+        let folder = Folder::new(&route("a", "1"), &route("b", "2"));
+        let before = folder.texts();
+        let session = folder.open();
+        let changes = [to(&session, "a", Share::ALL), to(&session, "b", Share::NONE)];
+        let plan = session.plan(&changes).unwrap();
+        session.commit(&plan).unwrap();
+        assert_ne!(folder.texts(), before);
+        session.take_back(&plan).unwrap();
+        assert_eq!(folder.texts(), before);
+    }
+
+    #[test]
+    fn an_edit_that_check_refuses_is_never_written() {
+        let separate = "[stores.own]\nmode = \"separate\"\nwriter = \"candidate\"\n";
+        let own = route("a", "100").replace("\"shared\"", "\"own\"");
+        let folder = Folder::new(&format!("{own}{separate}"), "");
+        let before = folder.texts();
+        let session = folder.open();
+        let refused = session.plan(&[to(&session, "a", share(50_000))]).unwrap_err();
+        assert!(matches!(refused, EditError::WouldBeInvalid(_)), "{refused}");
+        assert_eq!(folder.texts(), before);
+    }
+
+    #[test]
+    fn somebody_elses_save_is_kept() {
+        let folder = Folder::new(&route("a", "1"), "");
+        let session = folder.open();
+        let plan = session.plan(&[to(&session, "a", Share::ALL)]).unwrap();
+        let theirs = format!("{HEAD}{}# by hand\n", route("a", "3"));
+        fs::write(folder.main(), &theirs).unwrap();
+        let refused = session.commit(&plan).unwrap_err();
+        assert!(matches!(refused, EditError::ChangedMeanwhile { .. }), "{refused}");
+        assert_eq!(folder.texts()[0], theirs);
+    }
+
+    #[test]
+    fn edits_at_the_same_time_all_count() {
+        let names: Vec<String> = (0..8).map(|number| format!("r{number}")).collect();
+        let folder = Folder::new(&names.iter().map(|name| route(name, "1")).collect::<String>(), "");
+        std::thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| {
+                    for step in 2..=5 {
+                        let session = folder.open();
+                        let plan = session.plan(&[to(&session, name, share(step * 1000))]).unwrap();
+                        session.commit(&plan).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(
+            folder.texts()[0],
+            format!("{HEAD}{}", names.iter().map(|name| route(name, "5")).collect::<String>())
+        );
+    }
+
+    /// A route written in any of several layouts.
+    fn layout() -> impl Strategy<Value = String> {
+        let table = route("a", "PERCENT");
+        prop_oneof![
+            proptest::strategy::Just(table.clone()),
+            proptest::strategy::Just(table.replace("percent = ", "percent   =\t") + "# end"),
+            proptest::strategy::Just(table.replace("PERCENT\n", "PERCENT # why: ünï — 5\n\n# more\n")),
+            proptest::strategy::Just(table.replace('\n', "\r\n")),
+            proptest::strategy::Just(table.trim_end().to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back_gives_the_same_bytes(layout in layout(), from in 0..=100_000_u32, step in 0..=100_000_u32) {
+            let (from, step) = (share(from), share(step));
+            let folder = Folder::new("", &layout.replace("PERCENT", &from.to_string()));
+            let before = folder.texts();
+            for share in [step, from] {
+                let session = folder.open();
+                let plan = session.plan(&[to(&session, "a", share)]).unwrap();
+                session.commit(&plan).unwrap();
+            }
+            proptest::prop_assert_eq!(folder.texts(), before);
+        }
+    }
+}
