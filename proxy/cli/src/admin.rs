@@ -1,0 +1,240 @@
+//! The client of the admin API.
+
+use std::fmt;
+use std::time::Duration;
+
+use banyan_control::api;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::{Exit, Failure};
+
+/// Longest wait for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest answer that is read: 10 000 routes are about 5 MiB.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Where the admin API is: `http://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AdminUrl(String);
+
+impl AdminUrl {
+    /// `127.0.0.1:9900`, `:9900`, `http://host:9900`. An address that means every interface is asked on loopback.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("not an admin address: `{text}`");
+        if text.starts_with("https://") {
+            return Err(format!("the admin API speaks plain HTTP: `{text}`"));
+        }
+        let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+        let port: u16 = port.parse().map_err(|_| wrong())?;
+        if host.contains(['/', '@', '?', '#', ' ']) {
+            return Err(wrong());
+        }
+        let host = match host {
+            "" | "0.0.0.0" => "127.0.0.1",
+            "[::]" => "[::1]",
+            host => host,
+        };
+        Ok(Self(format!("http://{host}:{port}")))
+    }
+}
+
+impl fmt::Display for AdminUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Why there is no answer to use.
+#[derive(Debug)]
+pub(crate) enum AdminError {
+    /// Nobody answers.
+    Unreachable {
+        /// Who was asked.
+        url: AdminUrl,
+        /// What the system said.
+        error: String,
+    },
+    /// The proxy refuses.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Its words.
+        refusal: api::Refusal,
+    },
+    /// Something else than Banyan answers there.
+    NotBanyan {
+        /// Who was asked.
+        url: AdminUrl,
+        /// What is odd about the answer.
+        found: String,
+    },
+}
+
+impl AdminError {
+    /// True when the proxy says that there is no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+}
+
+impl fmt::Display for AdminError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { url, error } => write!(out, "no proxy answers at {url}: {error}"),
+            Self::Refused { refusal, .. } => write!(out, "the proxy refuses: {}", refusal.message),
+            Self::NotBanyan { url, found } => write!(out, "what answers at {url} is no Banyan: {found}"),
+        }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdminError::Unreachable { .. } => Self::new(Exit::Unreachable, message)
+                .hint("start it with `banyan run`, or name it with `--admin ADDR`"),
+            AdminError::Refused { status: 401 | 403, .. } => {
+                Self::new(Exit::Failed, message).hint("give the token with `--admin-token-file FILE`")
+            }
+            AdminError::Refused { .. } => Self::new(Exit::Failed, message).hint("banyan status"),
+            AdminError::NotBanyan { .. } => {
+                Self::new(Exit::Unreachable, message).hint("name the admin address with `--admin ADDR`")
+            }
+        }
+    }
+}
+
+/// Asks one proxy.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    url: AdminUrl,
+    token: Option<String>,
+    agent: ureq::Agent,
+}
+
+impl Admin {
+    /// Asks nothing yet.
+    pub(crate) fn new(url: AdminUrl, token: Option<String>) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .max_redirects(0)
+            // The admin API is on this host or beside it: a proxy from the environment would only be in the way.
+            .proxy(None)
+            .build();
+        Self { url, token, agent: config.new_agent() }
+    }
+
+    /// Where it asks.
+    pub(crate) fn url(&self) -> &AdminUrl {
+        &self.url
+    }
+
+    pub(crate) fn config(&self) -> Result<api::Config, AdminError> {
+        self.get("config")
+    }
+
+    pub(crate) fn routes(&self) -> Result<api::Routes, AdminError> {
+        self.get("routes")
+    }
+
+    pub(crate) fn history(&self, limit: usize) -> Result<api::History, AdminError> {
+        self.get(&format!("history?limit={limit}"))
+    }
+
+    pub(crate) fn kept_set(&self, text_hash: &str) -> Result<api::KeptSet, AdminError> {
+        self.get(&format!("history/sets/{text_hash}"))
+    }
+
+    pub(crate) fn explain(&self, question: &api::ExplainRequest) -> Result<api::Explained, AdminError> {
+        self.post("explain", question)
+    }
+
+    pub(crate) fn reload(&self) -> Result<api::Reload, AdminError> {
+        self.post("reload", &api::ReloadRequest {})
+    }
+
+    pub(crate) fn rollback(&self, rollback: &api::Rollback) -> Result<api::RolledBack, AdminError> {
+        self.post("rollback", rollback)
+    }
+
+    /// The answer says nothing that matters.
+    pub(crate) fn announce(&self, announcement: &api::Announcement) -> Result<(), AdminError> {
+        self.send("announce", announcement).map(drop)
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+        let request = self.agent.get(self.address(path));
+        let answer = self.with_token(request).call().map_err(|error| self.unreachable(&error))?;
+        self.understood(&self.accepted(answer)?)
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, AdminError> {
+        self.understood(&self.send(path, body)?)
+    }
+
+    fn send(&self, path: &str, body: &impl Serialize) -> Result<Vec<u8>, AdminError> {
+        let request = self.agent.post(self.address(path));
+        let answer = self.with_token(request).send_json(body).map_err(|error| self.unreachable(&error))?;
+        self.accepted(answer)
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.url)
+    }
+
+    fn with_token<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> AdminError {
+        let error = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        AdminError::Unreachable { url: self.url.clone(), error }
+    }
+
+    fn accepted(&self, mut answer: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>, AdminError> {
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let body = body.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let refusal = serde_json::from_slice(&body);
+        let refusal = refusal.map_err(|_| self.not_banyan(format!("it says {status}")))?;
+        Err(AdminError::Refused { status: status.as_u16(), refusal })
+    }
+
+    fn understood<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, AdminError> {
+        serde_json::from_slice(body).map_err(|error| self.not_banyan(error.to_string()))
+    }
+
+    fn not_banyan(&self, found: String) -> AdminError {
+        AdminError::NotBanyan { url: self.url.clone(), found }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        let url = |text| AdminUrl::parse(text).map(|url| url.0).ok();
+        assert_eq!(url("127.0.0.1:9900").as_deref(), Some("http://127.0.0.1:9900"));
+        assert_eq!(url("http://localhost:1/").as_deref(), Some("http://localhost:1"));
+        assert_eq!(url(":9900").as_deref(), Some("http://127.0.0.1:9900"));
+        assert_eq!(url("0.0.0.0:9900").as_deref(), Some("http://127.0.0.1:9900"));
+        assert_eq!(url("[::]:9900").as_deref(), Some("http://[::1]:9900"));
+        for wrong in ["", "localhost", "localhost:http", "http://a:1/b", "https://a:1", "a:99999"] {
+            assert_eq!(url(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! Every flag, and its help. Each flag can also be given as a `BANYAN_*` variable.
+
+// These comments are the help on a terminal, where a variable's name needs no marks.
+#![allow(clippy::doc_markdown)]
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use banyan_routes::Share;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+/// Exit codes and files, at the end of `banyan --help`.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0 ok, 1 failed, 2 usage, 3 configuration invalid, 4 admin unreachable, 5 unhealthy, 6 timed out
+
+Every flag can be a variable (--state-dir is BANYAN_STATE_DIR) or a line of banyan.toml
+(state-dir = \"/var/lib/banyan\"). A flag counts before its variable, and that before the file.
+
+Examples:
+  banyan run --listen :8080 --legacy http://localhost:3000
+  banyan check
+  banyan explain 'GET /api/orders/7' -H 'x-user-id: 42'
+  banyan shift orders 10 --why 'first clients'
+  banyan rollback orders";
+
+/// Moves a monolith's traffic to new services, one route at a time
+#[derive(Debug, Parser)]
+#[command(name = "banyan", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command. In `banyan.toml` they have the same names.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Global {
+    /// Process settings [default: banyan.toml, if it is there]
+    #[arg(
+        long,
+        global = true,
+        env = "BANYAN_CONFIG",
+        hide_env = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+}
+
+/// Settings that every command reads.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Shared {
+    /// Routing configuration [default: routes.toml, if it is there]
+    #[arg(long, global = true, env = "BANYAN_ROUTES", hide_env = true, value_name = "FILE")]
+    pub(crate) routes: Option<PathBuf>,
+    /// Admin address, of `run` to listen on, of other commands to ask [default: 127.0.0.1:9900]
+    #[arg(long, global = true, env = "BANYAN_ADMIN", hide_env = true, value_name = "ADDR")]
+    pub(crate) admin: Option<String>,
+    /// File that holds the admin token; BANYAN_ADMIN_TOKEN holds it directly
+    #[arg(long, global = true, env = "BANYAN_ADMIN_TOKEN_FILE", hide_env = true, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// What is logged, for example `info` or `warn,banyan_control=debug`
+    #[arg(long, global = true, env = "BANYAN_LOG", hide_env = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How log lines look, for people or one object per line [default: text]
+    #[arg(long, global = true, env = "BANYAN_LOG_FORMAT", hide_env = true, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    // No help text here: it would spread every flag over three lines.
+    #[default]
+    Text,
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the proxy
+    Run(RunArgs),
+    /// Say what is wrong with routes.toml
+    Check(CheckArgs),
+    /// Say where a request goes, and why
+    Explain(ExplainArgs),
+    /// Say what changes between two configurations, and which share of clients moves
+    Diff(DiffArgs),
+    /// Show routes, shares, answers and targets of the running proxy
+    Status(StatusArgs),
+    /// Change the share of a route, in the file, and wait until it is in force
+    Shift(ShiftArgs),
+    /// Send all clients of a route, or of every route, back to legacy
+    Rollback(RollbackArgs),
+    /// List what was in force when, and who changed it
+    History(HistoryArgs),
+    /// Take the last change of the configuration back
+    Undo(UndoArgs),
+    /// Print the JSON schema of routes.toml
+    Schema,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: banyan completions bash > /etc/bash_completion.d/banyan")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `run`
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  banyan run --listen :8080 --legacy http://localhost:3000
+  banyan run --routes routes.toml --listen 127.0.0.1:8080 --state-dir /var/lib/banyan
+
+SIGTERM drains and ends, SIGHUP reloads, SIGUSR1 opens the access log anew.")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) process: Process,
+}
+
+/// Settings of the process that `run` starts.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Process {
+    /// Address to serve, `:8080` on every IPv4 interface; can be repeated [default: 127.0.0.1:8080]
+    #[arg(long, env = "BANYAN_LISTEN", hide_env = true, value_name = "ADDR", value_delimiter = ',')]
+    pub(crate) listen: Vec<String>,
+    /// Instead of a file: every request goes to this one application
+    #[arg(long, env = "BANYAN_LEGACY", hide_env = true, value_name = "URL")]
+    pub(crate) legacy: Option<String>,
+    /// Where history and undo are kept [default: in memory]
+    #[arg(long, env = "BANYAN_STATE_DIR", hide_env = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Worker threads [default: one per core]
+    #[arg(long, env = "BANYAN_THREADS", hide_env = true, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
+    /// Longest wait for requests in flight after a stop [default: 30s]
+    #[arg(long, env = "BANYAN_DRAIN_TIMEOUT", hide_env = true, value_name = "TIME")]
+    pub(crate) drain_timeout: Option<Time>,
+    /// How long /readyz fails before the listeners close [default: 0s]
+    #[arg(long, env = "BANYAN_UNREADY_BEFORE_STOP", hide_env = true, value_name = "TIME")]
+    pub(crate) unready_before_stop: Option<Time>,
+    /// One JSON line per request: a file, or `stdout` [default: none]
+    #[arg(long, env = "BANYAN_ACCESS_LOG", hide_env = true, value_name = "FILE")]
+    pub(crate) access_log: Option<String>,
+    /// Further host name under which the admin API may be asked; can be repeated
+    #[arg(long, env = "BANYAN_ADMIN_HOST", hide_env = true, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) admin_host: Vec<String>,
+    /// Add `Via: 1.1 banyan` in both directions
+    #[arg(long, env = "BANYAN_VIA", hide_env = true)]
+    pub(crate) via: bool,
+}
+
+/// A time with its unit: `250ms`, `30s`, `1m30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Time(pub(crate) std::time::Duration);
+
+impl std::str::FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("`{text}` is no time: expected for example `250ms`, `30s` or `1m30s`");
+        let time: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+        std::time::Duration::try_from(time).map(Self).map_err(|_| expected())
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// `check`
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 3 when the configuration is refused.")]
+pub(crate) struct CheckArgs {
+    /// File [default: --routes]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Warnings refuse it too
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  banyan explain 'GET /api/orders/7' -H 'x-user-id: 42'
+  banyan explain /tickets/1 --client 203.0.113.9 --live")]
+pub(crate) struct ExplainArgs {
+    /// Method and path, or the path alone for GET
+    #[arg(value_name = "REQUEST", value_parser = parse_request)]
+    pub(crate) request: Request,
+    /// Header of the request; can be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// Host of the request
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "HOST")]
+    pub(crate) host: String,
+    /// Client address [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub(crate) client: Option<IpAddr>,
+    /// Ask the running proxy instead of the file
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Method and target of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+}
+
+fn parse_request(text: &str) -> Result<Request, String> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (method, target) = match words[..] {
+        [target] => ("GET", target),
+        [method, target] | [method, target, "HTTP/1.1"] => (method, target),
+        _ => return Err("expected for example 'GET /api/orders/7'".to_owned()),
+    };
+    if !target.starts_with('/') && target != "*" {
+        return Err(format!("the path must begin with `/`, found `{target}`"));
+    }
+    Ok(Request { method: method.to_ascii_uppercase(), target: target.to_owned() })
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("expected for example 'x-user-id: 42'")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// `diff`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  banyan diff routes.toml                  against what is in force
+  banyan diff routes.old.toml routes.toml  between two files")]
+pub(crate) struct DiffArgs {
+    /// The old file; the only file is the new one, against what is in force
+    #[arg(value_name = "OLD")]
+    pub(crate) first: PathBuf,
+    /// The new file
+    #[arg(value_name = "NEW")]
+    pub(crate) second: Option<PathBuf>,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 5 when a target is unhealthy or the last reload was refused.")]
+pub(crate) struct StatusArgs {
+    /// Show it anew until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Time between two looks
+    #[arg(long, default_value = "2s", value_name = "TIME", requires = "watch")]
+    pub(crate) every: Time,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What every command that edits the file can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EditArgs {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// Longest wait for the running proxy to confirm
+    #[arg(long, default_value = "10s", value_name = "TIME")]
+    pub(crate) timeout: Time,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `shift`
+#[derive(Debug, Args)]
+#[command(after_help = "A route in a cohort moves with its cohort: all its routes shift together.
+
+Examples:
+  banyan shift orders 10 --why 'first clients'
+  banyan shift orders 12.5 --offline")]
+pub(crate) struct ShiftArgs {
+    /// Route or cohort
+    pub(crate) route: String,
+    /// New share in percent, at most three decimals
+    #[arg(value_parser = parse_percent)]
+    pub(crate) percent: Share,
+    /// Ask nothing, also when a cohort's other routes move along
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Edit the file without asking a running proxy
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) edit: EditArgs,
+}
+
+fn parse_percent(text: &str) -> Result<Share, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || whole.len() > 3 {
+        return Err("expected a number from 0 to 100".to_owned());
+    }
+    if decimals.len() > 3 {
+        return Err("at most three decimals: the smallest step is 0.001".to_owned());
+    }
+    let thousandths = format!("{whole}{decimals:0<3}").parse().ok().and_then(Share::from_thousandths);
+    thousandths.ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+/// `rollback`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With --all and a file that cannot be written, the running proxy holds every share at 0 in memory
+until the next accepted file.
+
+Examples:
+  banyan rollback orders --why 'errors since 21:40'
+  banyan rollback --all"
+)]
+pub(crate) struct RollbackArgs {
+    /// Route or cohort
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) route: Option<String>,
+    /// Every route
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Also where the candidate writes a separate store: what it wrote is not in legacy
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Edit the file without asking a running proxy
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) edit: EditArgs,
+}
+
+/// `history`
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Most entries shown
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
+    pub(crate) limit: usize,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `undo`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What was edited elsewhere in the files since then stays. Undoing twice restores the change."
+)]
+pub(crate) struct UndoArgs {
+    #[command(flatten)]
+    pub(crate) edit: EditArgs,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn percents_are_exact() {
+        let thousandths = |text| parse_percent(text).map(Share::thousandths).ok();
+        assert_eq!(thousandths("25"), Some(25_000));
+        assert_eq!(thousandths("12.5 %"), Some(12_500));
+        assert_eq!(thousandths("0.001%"), Some(1));
+        assert_eq!(thousandths("100"), Some(100_000));
+        for wrong in ["100.001", "-1", "1e1", "", ".", "0.0001", "1000000000000"] {
+            assert_eq!(thousandths(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_a_line_or_a_path() {
+        let request = |method: &str, target: &str| Request { method: method.into(), target: target.into() };
+        assert_eq!(parse_request("/a?b=1").unwrap(), request("GET", "/a?b=1"));
+        assert_eq!(parse_request("post /a HTTP/1.1").unwrap(), request("POST", "/a"));
+        assert!(parse_request("GET a").is_err());
+        assert!(parse_request("").is_err());
+    }
+
+    #[test]
+    fn a_time_needs_a_unit() {
+        assert_eq!("1m30s".parse::<Time>().unwrap().0.as_secs(), 90);
+        assert_eq!("250ms".parse::<Time>().unwrap().0.as_millis(), 250);
+        for wrong in ["30", "-1s", "soon", ""] {
+            assert!(wrong.parse::<Time>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Process settings: a flag counts before its variable, the variable before `banyan.toml`, and that before the
+//! default.
+
+use std::path::{Path, PathBuf};
+
+use banyan_routes::Variables;
+use serde::Deserialize;
+
+use crate::admin::{Admin, AdminUrl};
+use crate::args::{Global, LogFormat, Process, Shared};
+use crate::failure::{Exit, Failure};
+
+/// Read when it is there.
+const CONFIG_FILE: &str = "banyan.toml";
+/// Read when it is there.
+pub(crate) const ROUTES_FILE: &str = "routes.toml";
+/// Where the admin API is.
+pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:9900";
+
+/// What the command line and `banyan.toml` say together.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    shared: Shared,
+    /// `run`'s part of `banyan.toml`.
+    pub(crate) process: Process,
+}
+
+/// `banyan.toml`: one table, the names of the flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct ConfigFile {
+    routes: Option<PathBuf>,
+    admin: Option<String>,
+    admin_token_file: Option<PathBuf>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    listen: Vec<String>,
+    legacy: Option<String>,
+    state_dir: Option<PathBuf>,
+    threads: Option<std::num::NonZeroUsize>,
+    drain_timeout: Option<crate::args::Time>,
+    unready_before_stop: Option<crate::args::Time>,
+    access_log: Option<String>,
+    admin_host: Vec<String>,
+    via: bool,
+}
+
+impl Settings {
+    /// Reads `banyan.toml` and puts the flags before it.
+    pub(crate) fn load(global: Global) -> Result<Self, Failure> {
+        let (shared, process) = split(read_config(global.config.as_deref())?);
+        let flags = global.shared;
+        let shared = Shared {
+            routes: flags.routes.or(shared.routes),
+            admin: flags.admin.or(shared.admin),
+            admin_token_file: flags.admin_token_file.or(shared.admin_token_file),
+            log: flags.log.or(shared.log),
+            log_format: flags.log_format.or(shared.log_format),
+        };
+        Ok(Self { shared, process })
+    }
+
+    /// The routing file that was named.
+    pub(crate) fn named_routes(&self) -> Option<&Path> {
+        self.shared.routes.as_deref()
+    }
+
+    /// The routing file that was named, or `routes.toml` if it is there.
+    pub(crate) fn routes(&self) -> Option<PathBuf> {
+        let usual = || Some(PathBuf::from(ROUTES_FILE)).filter(|path| path.exists());
+        self.shared.routes.clone().or_else(usual)
+    }
+
+    /// The routing file of a command that needs one.
+    pub(crate) fn needed_routes(&self) -> Result<PathBuf, Failure> {
+        self.routes().ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("no {ROUTES_FILE} here, and no file named"))
+                .hint("name it with `--routes FILE`")
+        })
+    }
+
+    /// The admin address as written.
+    pub(crate) fn admin_address(&self) -> &str {
+        self.shared.admin.as_deref().unwrap_or(ADMIN_ADDRESS)
+    }
+
+    /// The client of the admin API.
+    pub(crate) fn admin(&self) -> Result<Admin, Failure> {
+        let url = AdminUrl::parse(self.admin_address())
+            .map_err(|error| Failure::new(Exit::Usage, error).hint(format!("--admin {ADMIN_ADDRESS}")))?;
+        Ok(Admin::new(url, self.admin_token()?))
+    }
+
+    /// The admin token: `BANYAN_ADMIN_TOKEN`, or the first line of the token file.
+    pub(crate) fn admin_token(&self) -> Result<Option<String>, Failure> {
+        if let Some(token) = std::env::var("BANYAN_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()) {
+            return Ok(Some(token));
+        }
+        let Some(path) = &self.shared.admin_token_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot read admin token file {}: {error}", path.display()))
+                .hint("name another with `--admin-token-file FILE`, or set BANYAN_ADMIN_TOKEN")
+        })?;
+        Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned()))
+    }
+
+    /// What is logged, where it was said.
+    pub(crate) fn log(&self) -> Option<&str> {
+        self.shared.log.as_deref()
+    }
+
+    /// How log lines look.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        self.shared.log_format.unwrap_or_default()
+    }
+}
+
+/// The environment for `${VAR}`.
+pub(crate) fn variables() -> Variables {
+    banyan_control::environment()
+}
+
+fn split(file: ConfigFile) -> (Shared, Process) {
+    let ConfigFile { routes, admin, admin_token_file, log, log_format, .. } = file;
+    let shared = Shared { routes, admin, admin_token_file, log, log_format };
+    let process = Process {
+        listen: file.listen,
+        legacy: file.legacy,
+        state_dir: file.state_dir,
+        threads: file.threads,
+        drain_timeout: file.drain_timeout,
+        unready_before_stop: file.unready_before_stop,
+        access_log: file.access_log,
+        admin_host: file.admin_host,
+        via: file.via,
+    };
+    (shared, process)
+}
+
+fn read_config(named: Option<&Path>) -> Result<ConfigFile, Failure> {
+    let path = named.unwrap_or(Path::new(CONFIG_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(ConfigFile::default());
+        }
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            return Err(Failure::new(Exit::Failed, message).hint("name another with `--config FILE`"));
+        }
+    };
+    toml::from_str(&text).map_err(|error| {
+        let message = format!("{} is not valid\n{}", path.display(), error.to_string().trim_end());
+        Failure::new(Exit::Invalid, message).hint("the keys are the flags of `banyan run --help`")
+    })
+}
+
+/// A flag or its variable, then `banyan.toml`.
+pub(crate) fn over(flags: Process, file: Process) -> Process {
+    let list = |flag: Vec<String>, file: Vec<String>| if flag.is_empty() { file } else { flag };
+    Process {
+        listen: list(flags.listen, file.listen),
+        legacy: flags.legacy.or(file.legacy),
+        state_dir: flags.state_dir.or(file.state_dir),
+        threads: flags.threads.or(file.threads),
+        drain_timeout: flags.drain_timeout.or(file.drain_timeout),
+        unready_before_stop: flags.unready_before_stop.or(file.unready_before_stop),
+        access_log: flags.access_log.or(file.access_log),
+        admin_host: list(flags.admin_host, file.admin_host),
+        via: flags.via || file.via,
+    }
+}

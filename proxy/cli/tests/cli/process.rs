@@ -1,0 +1,93 @@
+//! `banyan run` as a process: it starts, serves, takes an edit by `banyan shift`, and ends on SIGTERM.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::running::{application, free_address};
+
+/// Everything that is waited for comes far sooner.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn banyan() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_banyan"));
+    command.env_remove("BANYAN_ADMIN").env("NO_COLOR", "1");
+    command
+}
+
+/// Starts it and waits for the line that says where it listens.
+fn start(arguments: &[&str]) -> Process {
+    let mut child = banyan().arg("run").args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let (told, listening) = std::sync::mpsc::sync_channel(1);
+    thread::spawn(move || {
+        // Read to the end, so that the process never waits for us.
+        for line in lines.map_while(Result::ok) {
+            if line.contains("listening on") {
+                let _ = told.try_send(());
+            }
+        }
+    });
+    let process = Process(child);
+    listening.recv_timeout(DEADLINE).expect("`banyan run` says that it listens");
+    process
+}
+
+fn get(url: &str) -> String {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match ureq::get(url).header("x-user-id", "42").call() {
+            Ok(mut answer) => return answer.body_mut().read_to_string().unwrap(),
+            Err(error) => assert!(Instant::now() < deadline, "{url}: {error}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn legacy_alone_needs_no_file() {
+    let (listen, admin) = (free_address().to_string(), free_address().to_string());
+    let legacy = format!("http://{}", application("legacy"));
+    let _running = start(&["--listen", &listen, "--admin", &admin, "--legacy", &legacy]);
+    assert_eq!(get(&format!("http://{listen}/anything")), "legacy");
+}
+
+#[test]
+fn a_shift_is_in_force_when_the_command_returns_and_a_stop_is_clean() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = include_str!("live/routes.toml");
+    let text = text.replace("127.0.0.1:3000", &application("legacy").to_string());
+    let text = text.replace("127.0.0.1:4001", &application("candidate").to_string());
+    let routes = folder.path().join("routes.toml");
+    std::fs::write(&routes, text).unwrap();
+    let routes = routes.to_str().unwrap();
+    let (listen, admin) = (free_address().to_string(), free_address().to_string());
+    let mut running = start(&["--routes", routes, "--listen", &listen, "--admin", &admin]);
+    let url = format!("http://{listen}/api/orders/7");
+    for (percent, arm) in [("0", "legacy"), ("100", "candidate"), ("0", "legacy")] {
+        let shift = banyan().args(["shift", "orders", percent, "--admin", &admin]).output().unwrap();
+        assert!(shift.status.success(), "{}", String::from_utf8_lossy(&shift.stderr));
+        assert_eq!(get(&url), arm, "at {percent} %");
+    }
+    let pid = running.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let deadline = Instant::now() + DEADLINE;
+    let status = loop {
+        if let Some(status) = running.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it does not end");
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0));
+}
