@@ -11,6 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+BINARY = ROOT / "target/release/banyan"
 ROUTES_BESIDE_ORDERS = 99
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -106,14 +107,13 @@ def start_backend(directory, ports, cores):
 
 
 def start_banyan(directory, backends, cores):
-    binary = ROOT / "target/release/banyan"
-    if not binary.exists():
-        raise Failed("no target/release/banyan\nhint: cargo build --release --locked --package banyan")
+    if not BINARY.exists():
+        raise Failed(f"no {BINARY}\nhint: cargo build --release --locked --package banyan")
     ports = backends | {"PORT": free_port(), "ADMIN": free_port()}
     routes = written(directory, "routes.toml", ports)
-    command = [binary, "run", "--routes", routes, "--threads", 1, "--state-dir", directory / "banyan-state"]
+    command = [BINARY, "run", "--routes", routes, "--threads", 1, "--state-dir", directory / "banyan-state"]
     command += ["--listen", f"127.0.0.1:{ports['PORT']}", "--admin", f"127.0.0.1:{ports['ADMIN']}"]
-    version = first_line([binary, "--version"])
+    version = first_line([BINARY, "--version"])
     return Engine("banyan", version, command, ports["PORT"], cores.proxy, directory / "banyan.out")
 
 
