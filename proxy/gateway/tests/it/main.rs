@@ -6,6 +6,7 @@ mod proxy;
 mod upstream;
 
 mod bodies;
+mod docs;
 mod drain;
 mod failures;
 mod forwarding;
