@@ -548,4 +548,12 @@ mod tests {
         }
         assert_eq!(Refused::Loop.status().as_u16(), 508);
     }
+
+    #[test]
+    fn a_usual_head_is_checked_without_allocating() {
+        let parts =
+            head("POST", "/a?b", Version::HTTP_11, &[("host", "a:80"), ("transfer-encoding", "chunked")]);
+        let allocations = allocation_counter::measure(|| assert!(check(&parts).is_ok()));
+        assert_eq!(allocations.count_total, 0);
+    }
 }

@@ -374,3 +374,26 @@ fn via_is_added_only_when_wanted() {
     prepare_answer(StatusCode::OK, Version::HTTP_10, &mut headers, &Identity::new(true));
     assert_eq!(line(&headers, "via"), "1.0 old, 1.0 banyan");
 }
+
+#[test]
+fn a_usual_request_allocates_little() {
+    let (identity, peer) = (Identity::new(false), peer("192.0.2.7"));
+    let lines =
+        [("host", "shop.example"), ("accept", "*/*"), ("cookie", "a=b"), ("connection", "keep-alive")];
+    let mut headers = fields(&lines);
+    headers.reserve(16);
+    let onward = Onward {
+        identity: &identity,
+        peer: &peer,
+        trusted_proxies: &[],
+        scheme: Scheme::Http,
+        version: Version::HTTP_11,
+        upgrade: None,
+    };
+    let allocations = allocation_counter::measure(|| {
+        assert_eq!(identity.check_loop(&headers), Ok(()));
+        onward.prepare(&mut headers);
+    });
+    // The values of `Forwarded` and of `traceparent`, and what shares them.
+    assert!(allocations.count_total <= 4, "{allocations:?}");
+}

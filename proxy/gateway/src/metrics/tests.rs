@@ -272,3 +272,18 @@ fn counting_goes_on_while_it_is_scraped() {
     assert!(scraping.join().expect("scraping") > 0);
     assert_eq!(metrics.counts("orders", Arm::Candidate).requests, requests);
 }
+
+#[test]
+fn counting_allocates_nothing_after_the_first_time() {
+    let metrics = Metrics::new(1);
+    let (route, upstream) = (metrics.route("orders", "monolith", Some("orders")), metrics.upstream("orders"));
+    let one_request = || {
+        route.decided(0, Arm::Candidate, Reason::Share);
+        upstream.began(0);
+        route.attempt(0, Arm::Candidate, Outcome::Answered, MS);
+        upstream.ended(0);
+        route.answered(0, Arm::Candidate, 200, MS);
+    };
+    one_request();
+    assert_eq!(allocation_counter::measure(one_request).count_total, 0);
+}
