@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, said so that it can be put right without a manual.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -154,11 +155,22 @@ fn snippet<'s>(
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     drafts: Vec<Draft>,
+    misspelt: BTreeSet<(Spot, &'static str)>,
 }
 
 impl Problems {
     pub(crate) fn push(&mut self, draft: Draft) {
         self.drafts.push(draft);
+    }
+
+    /// An unknown key of the table at `spot` probably means `key`.
+    pub(crate) fn misspelt(&mut self, table: Spot, key: &'static str) {
+        self.misspelt.insert((table, key));
+    }
+
+    /// Whether `key` is only missing because it is misspelt: one mistake is told once.
+    pub(crate) fn is_misspelt(&self, table: Spot, keys: &[&'static str]) -> bool {
+        keys.iter().any(|key| self.misspelt.contains(&(table, *key)))
     }
 
     pub(crate) fn has_errors(&self) -> bool {

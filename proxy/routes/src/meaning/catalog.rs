@@ -104,7 +104,7 @@ pub(super) fn check_name(kind: &str, name: &Located<String>, problems: &mut Prob
     let text = &name.value;
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if text.is_empty() || text.len() > LONGEST || !text.bytes().all(good) {
-        let message = format!("`{text}` cannot name a {kind}");
+        let message = format!("`{text}` is a bad {kind} name");
         let hint = format!("1 to {LONGEST} letters, digits, `-`, `_` and `.`");
         problems.push(Draft::error("bad-name", name.spot, message).hint(hint));
     }

@@ -28,10 +28,12 @@ pub(super) fn make(table: &ConditionTable, spot: Spot, problems: &mut Problems) 
 
 /// The one key of several that is written.
 fn only_one(keys: &[(&'static str, Option<Spot>)], what: &str, spot: Spot, problems: &mut Problems) -> bool {
+    let all: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
     let names: Vec<_> = keys.iter().map(|(name, _)| format!("`{name}`")).collect();
     let written: Vec<_> = keys.iter().filter_map(|(_, spot)| *spot).collect();
     match written.as_slice() {
         [_] => true,
+        [] if problems.is_misspelt(spot, &all) => false,
         [] => {
             let message = format!("a condition needs {what}: one of {}", names.join(", "));
             problems.push(Draft::error("bad-condition", spot, message));

@@ -1,5 +1,6 @@
 //! Host names, and the `host` of a route.
 
+use super::target;
 use crate::problem::{Draft, Problems};
 use crate::table::HostPattern;
 use crate::written::reader::{Field, Located};
@@ -34,7 +35,8 @@ pub(super) fn pattern(field: &Field<String>, problems: &mut Problems) -> Option<
 fn refusal(written: &Located<String>) -> Draft {
     let text = &written.value;
     let error = |message: String| Draft::error("bad-host", written.spot, message);
-    let name = text.rsplit_once(':').map(|(name, _)| name).filter(|name| is_name(name));
+    let name = text.rsplit_once(':').filter(|(name, port)| is_name(name) && target::port(port).is_some());
+    let name = name.map(|(name, _)| name);
     if text == "*" {
         return error("`*` is no host".to_owned()).hint("leave `host` out to take every host");
     }

@@ -86,7 +86,12 @@ fn method(word: &Located<String>, problems: &mut Problems) -> Option<Method> {
         Some(near) => format!("did you mean `{near}`?"),
         None => "methods are written in upper case: `GET`, `POST`".to_owned(),
     };
-    problems.push(Draft::error("unknown-method", word.spot, format!("`{text}` is no method")).hint(hint));
+    let message = if text == "CONNECT" {
+        "`CONNECT` cannot be routed".to_owned()
+    } else {
+        format!("`{text}` is no method")
+    };
+    problems.push(Draft::error("unknown-method", word.spot, message).hint(hint));
     None
 }
 

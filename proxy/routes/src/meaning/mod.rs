@@ -81,6 +81,7 @@ struct Written {
     stores: Vec<(Located<String>, Option<StoreTable>)>,
     cohorts: Vec<(Located<String>, Option<CohortTable>)>,
     routes: Vec<Located<RouteEntry>>,
+    main_is_toml: bool,
     /// False when something could not be read, so that an unknown name may only be one not seen.
     complete: bool,
 }
@@ -90,6 +91,7 @@ impl Written {
         let main = written::main_file(&files.main.text, variables, problems);
         let mut written = Self {
             complete: main.is_some(),
+            main_is_toml: main.is_some(),
             main: MainFile::default(),
             upstreams: Vec::new(),
             stores: Vec::new(),
@@ -135,7 +137,13 @@ fn mean(written: &Written, sources: &Sources<'_>, problems: &mut Problems) -> Op
     require_defaults(written, problems);
     let no_defaults = DefaultsTable::default();
     let defaults = written.main.defaults.value().unwrap_or(&no_defaults);
-    let defaults = defaults::Defaults::of(defaults, &mut upstreams, problems);
+    let mut defaults = defaults::Defaults::of(defaults, &mut upstreams, problems);
+    if let Some(spot) = written.main.defaults.spot()
+        && problems.is_misspelt(spot, &["sticky"])
+    {
+        // Written after all: routes must not be told that they lack it.
+        defaults.sticky = Field::Bad(spot);
+    }
 
     let made_upstreams = upstreams.make(problems, |name, table, problems| {
         upstream::make(name, table, defaults.connect_timeout, sources, problems)
@@ -155,13 +163,14 @@ fn mean(written: &Written, sources: &Sources<'_>, problems: &mut Problems) -> Op
     let placed = route::make_all(&written.routes, surroundings, problems);
     hashing::check(&written.cohorts, &written.routes, problems);
     safety::check(&placed, &made_stores, problems);
+    if problems.has_errors() {
+        // What is unused may only look so because of an error: a name misspelt where it is used.
+        return None;
+    }
     for unused in [upstreams.unused(), stores.unused(), cohorts.unused()] {
         for draft in unused {
             problems.push(draft);
         }
-    }
-    if problems.has_errors() {
-        return None;
     }
     let spots: Vec<Spot> = placed.iter().map(|placed| placed.spots.name).collect();
     let assembled = RouteTable::assemble(Parts {
@@ -186,7 +195,7 @@ fn check_version(main: &MainFile, problems: &mut Problems) {
 
 fn require_defaults(written: &Written, problems: &mut Problems) {
     // A main file that is no TOML has had its problem.
-    if written.main.defaults.is_absent() && !written.main.version.is_absent() {
+    if written.main.defaults.is_absent() && written.main_is_toml {
         let spot = Spot { file: 0, start: 0, end: 0 };
         let draft = Draft::error("missing-legacy", spot, "`[defaults]` with `legacy` is missing");
         problems

@@ -18,6 +18,7 @@ pub(super) fn pattern(
     problems: &mut Problems,
 ) -> Option<PathPattern> {
     match (&entry.path, &entry.path_regex) {
+        (Field::Absent, Field::Absent) if problems.is_misspelt(spot, &["path", "path_regex"]) => None,
         (Field::Absent, Field::Absent) => {
             let draft = Draft::error("missing-path", spot, "a route needs `path` or `path_regex`");
             problems.push(draft.hint("write `path = \"/*\"` to take every path"));
@@ -80,7 +81,13 @@ pub(super) fn regex(text: &Located<String>, problems: &mut Problems) -> Option<R
 
 /// The parser of expressions draws its own caret; our place is the whole value, its place is a character.
 fn refuse<T>(text: &Located<String>, said: &str, problems: &mut Problems) -> Option<T> {
-    let reason = said.lines().last().unwrap_or(said).trim_start_matches("error: ").to_lowercase();
+    let reason = said
+        .lines()
+        .last()
+        .unwrap_or(said)
+        .trim_start_matches("error: ")
+        .trim_end_matches('.')
+        .to_lowercase();
     let place = match regex_syntax::parse(&text.value) {
         Err(regex_syntax::Error::Parse(error)) => Some(error.span().start.offset),
         Err(regex_syntax::Error::Translate(error)) => Some(error.span().start.offset),

@@ -200,7 +200,9 @@ fn destination(
     }
     match &entry.to {
         Field::Absent => {
-            without_to(entry, problems);
+            if !problems.is_misspelt(located.spot, &["to"]) {
+                without_to(entry, problems);
+            }
             Some((Destination::Legacy, None))
         }
         to => {
@@ -252,6 +254,7 @@ fn split(
     let entry = &located.value;
     let own = chain(&entry.sticky, problems);
     let basis = match (&entry.percent, &entry.cohort) {
+        (Field::Absent, Field::Absent) if problems.is_misspelt(located.spot, &["percent", "cohort"]) => None,
         (Field::Absent, Field::Absent) => {
             let message = "`to` needs `percent` or `cohort`";
             let draft = Draft::error("to-without-percent", entry.to.spot()?, message);

@@ -55,7 +55,7 @@ fn check_share(
     places: SplitSpots,
     problems: &mut Problems,
 ) {
-    let what = format!("{} % of clients on {} of `{}`", split.share, culprit(route), route.name);
+    let what = format!("`{}` moves {} % of clients on {}", route.name, split.share, culprit(route));
     match mode {
         Some(StoreMode::Shared) => {}
         None => {
@@ -126,8 +126,10 @@ fn word(writer: Writer) -> &'static str {
 /// the arm decides who writes, so only routes with a partial share on unsafe methods are warned about, and
 /// each chain once.
 fn check_chain(route: &Route, split: &Split, places: SplitSpots, problems: &mut Problems) {
-    let (Some(first), Some(last)) = (split.sticky.first(), split.sticky.last()) else { return };
-    if split.sticky.len() < 2 || *first == StickySource::ClientIp {
+    // Nothing after the address is ever looked at.
+    let last = split.sticky.iter().find(|source| **source == StickySource::ClientIp).or(split.sticky.last());
+    let (Some(first), Some(last)) = (split.sticky.first(), last) else { return };
+    if first == last {
         return;
     }
     let message = format!(
@@ -139,7 +141,7 @@ fn check_chain(route: &Route, split: &Split, places: SplitSpots, problems: &mut 
     let draft = Draft::warning("sticky-changes-at-sign-in", places.sticky, message);
     problems.push(
         draft
-            .related(places.share, "decides who writes")
+            .related(places.share, "on unsafe methods, too")
             .hint("use one source that stays the same, for example a cookie with `issue_cookie = true`"),
     );
 }

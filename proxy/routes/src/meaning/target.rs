@@ -40,8 +40,8 @@ impl Wrong {
             Self::Scheme => {
                 error(format!("`{text}` lacks `http://`")).hint(format!("did you mean `http://{text}`?"))
             }
-            Self::UserInfo => error(format!("`{text}` holds a user name"))
-                .hint("credentials do not belong into a target: let the application send them"),
+            Self::UserInfo => error("a target holds no user name and no password".to_owned())
+                .hint("write `http://host:port`: whoever must sign in does so with headers of its own"),
             Self::Path(end) => error(format!("`{text}` holds more than host and port"))
                 .hint(format!("write `{}`: paths are sent as the client sent them", &text[..end])),
             Self::Host => error(format!("`{text}` names no host"))

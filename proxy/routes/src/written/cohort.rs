@@ -17,6 +17,8 @@ table! {
     }
     later ["ramp"]
     hints [
+        "" => "write `[cohorts.NAME]`, and `percent = 0` below it",
+        "percent" => "write `percent = 0` to begin with nobody",
         "share" => "did you mean `percent`?",
         "weight" => "did you mean `percent`?",
         "routes" => "a route joins with `cohort = \"NAME\"`",

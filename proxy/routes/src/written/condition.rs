@@ -28,6 +28,7 @@ table! {
     }
     later []
     hints [
+        "" => "write it like `{ header = \"NAME\", equals = \"VALUE\" }`",
         "name" => "write the name after its kind: `header = \"NAME\"`",
         "value" => "did you mean `equals`?",
         "is" => "did you mean `equals`?",
@@ -63,6 +64,8 @@ table! {
     }
     later []
     hints [
+        "" => "write it like `{ header = \"NAME\", equals = \"VALUE\", to = \"candidate\" }`",
+        "to" => "name the arm: `to = \"candidate\"` or `to = \"legacy\"`",
         "name" => "write the name after its kind: `header = \"NAME\"`",
         "value" => "did you mean `equals`?",
         "is" => "did you mean `equals`?",

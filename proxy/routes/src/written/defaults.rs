@@ -30,6 +30,8 @@ table! {
     }
     later ["max_body", "collision", "fallback", "shadow", "compare", "retry", "breaker"]
     hints [
+        "" => "write `[defaults]`, and `legacy = \"NAME\"` below it",
+        "legacy" => "name the upstream that answers what no route has taken: `legacy = \"NAME\"`",
         "percent" => "a share belongs to a route or a cohort",
         "upstream" => "did you mean `legacy`?",
         "route" => "routes are written as `[[route]]`",

@@ -28,6 +28,7 @@ table! {
     }
     later ["shadow", "compare"]
     hints [
+        "version" => "write `version = 1` at the top",
         "legacy" => "`legacy` belongs in `[defaults]`",
         "sticky" => "`sticky` belongs in `[defaults]`",
         "timeout" => "`timeout` belongs in `[defaults]`",
@@ -36,6 +37,8 @@ table! {
         "listen" => "`listen` belongs to the process: a flag, `BANYAN_LISTEN` or `banyan.toml`",
         "admin" => "`admin` belongs to the process: a flag, `BANYAN_ADMIN` or `banyan.toml`",
         "threads" => "`threads` belongs to the process: a flag, `BANYAN_THREADS` or `banyan.toml`",
+        "routes" => "routes are written as `[[route]]`, each with its `name`",
+        "rules" => "routes are written as `[[route]]`, each with its `name`",
         "backends" => "did you mean `upstreams`?",
         "services" => "did you mean `upstreams`?",
     ]

@@ -94,5 +94,7 @@ fn document<'t>(file: usize, text: &'t str, problems: &mut Problems) -> Option<D
 fn syntax(file: usize, text: &str, error: &toml_edit::TomlError) -> Draft {
     let span = error.span().unwrap_or(text.len()..text.len());
     let spot = Spot { file, start: span.start.min(text.len()), end: span.end.min(text.len()) };
-    Draft::error("toml-syntax", spot, format!("no valid TOML: {}", error.message().trim()))
+    let said = error.message().trim();
+    let which = text.get(span).filter(|_| said == "duplicate key").map(|key| format!(" `{key}`"));
+    Draft::error("toml-syntax", spot, format!("no valid TOML: {said}{}", which.unwrap_or_default()))
 }

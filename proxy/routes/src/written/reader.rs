@@ -245,7 +245,9 @@ impl Read for u32 {
 
     fn read(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let Node::Value(Value::Integer(value)) = found.node else {
-            return reader.wrong_type(found, None);
+            let number = found.node.string().filter(|text| text.parse::<Self>().is_ok());
+            let hint = number.map(|number| format!("write `{} = {number}`, without quotes", found.key));
+            return reader.wrong_type(found, hint);
         };
         u32::try_from(*value.value()).ok().or_else(|| {
             let message =
@@ -255,7 +257,7 @@ impl Read for u32 {
     }
 }
 
-/// Lists keep every element that can be read; one bad element spoils the list.
+/// Lists keep the elements that can be read, so that later rules see them; a list of bad ones only is bad.
 impl<T: Read> Read for Vec<Located<T>> {
     const EXPECTED: &'static str = "an array";
 
@@ -267,15 +269,16 @@ impl<T: Read> Read for Vec<Located<T>> {
             let element = reader.found(found.key, node);
             T::read(&element, reader).map(|value| Located { value, spot: element.spot })
         });
-        // Collected first: the problems of all elements count, not those up to the first bad one.
-        read.collect::<Vec<_>>().into_iter().collect()
+        let read: Vec<_> = read.collect();
+        let none_good = read.iter().all(Option::is_none) && !read.is_empty();
+        (!none_good).then(|| read.into_iter().flatten().collect())
     }
 }
 
 fn array_hint(found: &Found<'_>, reader: &Reader<'_>) -> Option<String> {
     match found.node {
         Node::Table(_) => Some(format!("write `[[{}]]`, with double brackets", found.key)),
-        Node::Value(_) if reader.raw(found).lines().count() == 1 => {
+        Node::Value(Value::String(_)) if reader.raw(found).lines().count() == 1 => {
             Some(format!("write `{} = [{}]`", found.key, reader.raw(found)))
         }
         _ => None,

@@ -63,6 +63,7 @@ table! {
     }
     later ["shadow", "compare", "fallback", "ramp", "max_body", "collision", "retry", "breaker"]
     hints [
+        "name" => "the name is the metric label, and what `banyan shift` is told",
         "version" => "`version` belongs at the top of the main file, before the first table",
         "include" => "`include` belongs at the top of the main file, before the first table",
         "share" => "did you mean `percent`?",
@@ -89,7 +90,7 @@ table! {
         may host: String,
     }
     later ["strip_prefix", "add_prefix", "path", "query", "location", "cookies"]
-    hints []
+    hints ["" => "write it like `rewrite = { host = \"upstream\" }`"]
 }
 
 table! {
@@ -101,7 +102,10 @@ table! {
         may link: String,
     }
     later []
-    hints []
+    hints [
+        "" => "write it like `sunset = { date = \"2027-06-30\" }`",
+        "date" => "write it like `date = \"2027-06-30\"`",
+    ]
 }
 
 table! {
@@ -111,5 +115,8 @@ table! {
         may link: String,
     }
     later []
-    hints ["date" => "`date` belongs in `sunset`: a retired route is gone now"]
+    hints [
+        "" => "write `retire = {}`, or `retire = { link = \"https://example.com/v2\" }`",
+        "date" => "`date` belongs in `sunset`: a retired route is gone now",
+    ]
 }

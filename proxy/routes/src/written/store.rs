@@ -12,5 +12,5 @@ table! {
         may writer: ArmWord,
     }
     later ["sync", "dual_write"]
-    hints []
+    hints ["mode" => "`shared`: both arms write one database; `separate`: each has its own"]
 }

@@ -17,7 +17,8 @@ pub(super) struct Grammar {
     pub(super) keys: &'static [&'static str],
     /// Keys of later builds: refused, never ignored.
     pub(super) later: &'static [&'static str],
-    /// Keys people bring from elsewhere, and what to write instead.
+    /// Keys people bring from elsewhere, and what to write instead; a required key: what to write when it is
+    /// missing; the empty key: what to write when this is no table at all.
     pub(super) hints: &'static [(&'static str, &'static str)],
 }
 
@@ -51,10 +52,10 @@ macro_rules! table {
                     hints: &[$(($wrong, $hint)),*],
                 };
                 let Some(table) = found.node.table() else {
-                    return reader.wrong_type(found, None);
+                    return reader.wrong_type(found, GRAMMAR.given_hint(""));
                 };
-                $crate::written::table::check_keys(table, &GRAMMAR, reader);
-                $( $crate::written::table::need!($need, table, $field, $place, found.spot, reader); )+
+                $crate::written::table::check_keys(table, found.spot, &GRAMMAR, reader);
+                $( $crate::written::table::need!($need, table, $field, &GRAMMAR, found.spot, reader); )+
                 Some(Self { $( $field: $crate::written::table::field(table, stringify!($field), reader), )+ })
             }
         }
@@ -79,17 +80,24 @@ macro_rules! table {
 pub(super) use table;
 
 macro_rules! need {
-    (may, $table:ident, $field:ident, $place:literal, $spot:expr, $reader:ident) => {};
-    (must, $table:ident, $field:ident, $place:literal, $spot:expr, $reader:ident) => {
-        $crate::written::table::require($table, stringify!($field), $place, $spot, $reader);
+    (may, $table:ident, $field:ident, $grammar:expr, $spot:expr, $reader:ident) => {};
+    (must, $table:ident, $field:ident, $grammar:expr, $spot:expr, $reader:ident) => {
+        $crate::written::table::require($table, stringify!($field), $grammar, $spot, $reader);
     };
 }
 pub(super) use need;
 
 /// Says that a required key is missing.
-pub(super) fn require(table: &dyn TableLike, key: &str, place: &str, spot: Spot, reader: &mut Reader<'_>) {
-    if !table.contains_key(key) {
-        reader.problems.push(Draft::error("missing-key", spot, format!("{place} needs `{key}`")));
+pub(super) fn require(
+    table: &dyn TableLike,
+    key: &'static str,
+    grammar: &Grammar,
+    spot: Spot,
+    reader: &mut Reader<'_>,
+) {
+    if !table.contains_key(key) && !reader.problems.is_misspelt(spot, &[key]) {
+        let draft = Draft::error("missing-key", spot, format!("{} needs `{key}`", grammar.place));
+        reader.problems.push(draft.maybe_hint(grammar.given_hint(key)));
     }
 }
 
@@ -106,24 +114,36 @@ pub(super) fn field<T: Read>(table: &dyn TableLike, key: &'static str, reader: &
 }
 
 /// Refuses keys that the grammar does not know.
-pub(super) fn check_keys(table: &dyn TableLike, grammar: &Grammar, reader: &mut Reader<'_>) {
+pub(super) fn check_keys(
+    table: &dyn TableLike,
+    table_spot: Spot,
+    grammar: &Grammar,
+    reader: &mut Reader<'_>,
+) {
     for (key, _) in table.iter().filter(|(key, _)| !grammar.keys.contains(key)) {
         let spot = reader.spot(table.key(key).and_then(Key::span));
         let draft = if grammar.later.contains(&key) {
             Draft::error("not-in-this-build", spot, format!("`{key}` is not in this build yet"))
                 .hint("leave it out: a key that nothing acts on would only look as if it did")
         } else {
-            Draft::error("unknown-key", spot, format!("unknown key `{key}` in {}", grammar.place))
-                .hint(grammar.hint(key))
+            let hint = grammar.hint(key);
+            for meant in grammar.keys.iter().filter(|known| hint.contains(&format!("you mean `{known}"))) {
+                reader.problems.misspelt(table_spot, meant);
+            }
+            Draft::error("unknown-key", spot, format!("unknown key `{key}` in {}", grammar.place)).hint(hint)
         };
         reader.problems.push(draft);
     }
 }
 
 impl Grammar {
+    pub(super) fn given_hint(&self, key: &str) -> Option<String> {
+        self.hints.iter().find(|(wrong, _)| *wrong == key).map(|(_, hint)| (*hint).to_owned())
+    }
+
     fn hint(&self, key: &str) -> String {
-        if let Some((_, hint)) = self.hints.iter().find(|(wrong, _)| *wrong == key) {
-            return (*hint).to_owned();
+        if let Some(hint) = self.given_hint(key) {
+            return hint;
         }
         if let Some(near) = nearest(key, self.keys.iter().copied()) {
             return format!("did you mean `{near}`?");

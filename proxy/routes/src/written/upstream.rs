@@ -20,6 +20,8 @@ table! {
     }
     later ["breaker", "http2", "tls", "tls_ca", "tls_verify", "protocol", "retry", "h2c"]
     hints [
+        "" => "write `[upstreams.NAME]`, and `targets = [\"http://127.0.0.1:3000\"]` below it",
+        "targets" => "write it like `targets = [\"http://127.0.0.1:3000\"]`",
         "target" => "did you mean `targets`? it is a list: `targets = [\"http://127.0.0.1:3000\"]`",
         "url" => "did you mean `targets`? it is a list: `targets = [\"http://127.0.0.1:3000\"]`",
         "servers" => "did you mean `targets`?",
@@ -43,5 +45,9 @@ table! {
         may healthy_after: u32,
     }
     later ["status", "headers", "host", "method", "port"]
-    hints ["interval" => "did you mean `every`?"]
+    hints [
+        "" => "write it like `health = { path = \"/healthz\" }`",
+        "path" => "write it like `health = { path = \"/healthz\" }`",
+        "interval" => "did you mean `every`?",
+    ]
 }

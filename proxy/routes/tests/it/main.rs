@@ -5,9 +5,12 @@
 
 mod changes;
 mod decide;
+mod doors;
 mod explain;
 mod files;
 mod matching;
 mod paths;
+mod robust;
+mod schema;
 mod share;
 mod world;
