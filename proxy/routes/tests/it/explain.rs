@@ -42,7 +42,7 @@ fn check(ask: &Ask, sentence: &str, losers: &[&str]) {
 fn losers_say_why_they_lost() {
     check(
         &Ask::get("/orders/%37").header("x-user-id", "42"),
-        "route `one` gives 50 % of clients to the candidate and this one, by header:x-user-id, has bucket 19284 of \
+        "route `one` gives 50 % of clients to the candidate and this one, by header:x-user-id, has bucket 485 of \
          100000, below 50000, so candidate `orders` answers",
         &[
             "elsewhere: another host",
