@@ -189,7 +189,7 @@ impl Download {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                self.exchange.broken_off("upstream-reset");
+                self.exchange.upstream_broke_off("upstream-reset");
                 self.lease = None;
                 Poll::Ready(Some(Err(BodyError::Sender(error))))
             }
@@ -206,7 +206,7 @@ impl Download {
         let deadline =
             self.deadline.get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + idle).into())));
         ready!(deadline.as_mut().poll(cx));
-        self.exchange.broken_off("idle-timeout");
+        self.exchange.upstream_broke_off("idle-timeout");
         self.lease = None;
         Poll::Ready(())
     }

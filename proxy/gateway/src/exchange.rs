@@ -11,6 +11,7 @@ use crate::body::Progress;
 use crate::connection::Connection;
 use crate::forward::Trail;
 use crate::forwarding::Identity;
+use crate::metrics::Failure;
 use crate::pool::Lease;
 use crate::state::LiveUpstream;
 use crate::worker::InForce;
@@ -112,6 +113,14 @@ impl Exchange {
     pub(crate) fn upgraded(mut self, to_client: u64) {
         self.bytes_out += to_client;
         self.finish();
+    }
+
+    /// The upstream's body ended before its end.
+    pub(crate) fn upstream_broke_off(&mut self, why: &'static str) {
+        if let Some(upstream) = self.upstream() {
+            upstream.metrics.error(self.connection.worker, Failure::BrokenOff);
+        }
+        self.broken_off(why);
     }
 
     /// The answer broke off.

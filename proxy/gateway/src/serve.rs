@@ -70,7 +70,10 @@ fn refuse(
         entry.duration = started.elapsed();
         log.write(entry);
     }
-    own(answer, None)
+    let mut response = own(answer, None);
+    // What follows on this connection may be meant as a part of what was refused (RFC 9112 11.2).
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn decided(

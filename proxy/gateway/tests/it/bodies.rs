@@ -81,6 +81,8 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
             None => rest.ends_with(b"0\r\n\r\n"),
         };
         assert!(!is_complete, "{head}: {rest:?}");
+        let errors = r#"banyan_upstream_errors_total{upstream="legacy",kind="broken-off"}"#;
+        assert!((proxy.metric(errors) - 1.0).abs() < f64::EPSILON, "{}", proxy.counters());
     }
 }
 

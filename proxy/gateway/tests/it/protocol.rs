@@ -266,6 +266,7 @@ async fn malformed_requests_are_refused_before_any_upstream() {
         client.send(request).await;
         let answer = client.head().await;
         assert_eq!(answer.status, status, "{request:?}: {}", answer.head);
+        client.rest().await;
         count.fetch_add(1, Ordering::Relaxed);
     }
     let mut client = Client::connect(proxy.address).await;
