@@ -13,7 +13,8 @@
 //! | `GET /api/v1/history` | swaps, newest first; `?limit=20` |
 //! | `GET /api/v1/history/sets/{hash}` | the files of a swap |
 //! | `POST /api/v1/announce` | who is about to write the file |
-//! | `POST /api/v1/rollback` | every share to 0 in memory, until the files mean something else |
+//! | `POST /api/v1/rollback` | one share, or every share, to 0 in memory, until the files mean something else |
+//! | `POST /api/v1/rollback/end` | what the files mean is in force again |
 //!
 //! Who may ask:
 //! - The `Host` must be a loopback name or address, the address bound, or a name given by `--admin-host`; an
@@ -211,7 +212,8 @@ fn router(sources: Sources, guard: Guard) -> Router {
         .route("/history", get(answers::history))
         .route("/history/sets/{hash}", get(answers::history_set))
         .route("/announce", post(answers::announce))
-        .route("/rollback", post(answers::rollback));
+        .route("/rollback", post(answers::rollback))
+        .route("/rollback/end", post(answers::end_rollback));
     Router::new()
         .route("/metrics", get(answers::metrics))
         .route("/healthz", get(answers::healthz))

@@ -20,11 +20,11 @@ pub struct Config {
     pub hash: String,
     /// When it took effect, RFC 3339.
     pub since: String,
-    /// Main file, if there is one.
+    /// Main file as an absolute path on the proxy's host, if there is one.
     pub file: Option<String>,
     /// The last attempt to load.
     pub last_reload: Reload,
-    /// An in-memory floor of 0 is in force because the file could not be written.
+    /// A rollback is held in memory: some or all shares are 0 whatever the file says.
     pub floor: bool,
     /// Hash of the text that made the table in force.
     pub text_hash: String,
@@ -254,6 +254,8 @@ pub enum HistoryKind {
     Reload,
     /// The in-memory floor of `POST /api/v1/rollback`; the files did not change.
     Rollback,
+    /// Its end by `POST /api/v1/rollback/end`; the files did not change.
+    RollbackEnd,
 }
 
 /// `GET /api/v1/history/sets/{hash}`: a file set as it was applied; also its form on disk.
@@ -291,9 +293,15 @@ pub struct Announcement {
 }
 
 /// `POST /api/v1/rollback`: the in-memory floor, for when the file cannot be written.
+///
+/// It holds until the files mean something else, [`EndRollback`], or a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollback {
+    /// Only this route or cohort (a route takes its cohort along); none is every route. An unknown name is
+    /// refused with status 404 and code `no-such-route`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     /// Who.
     pub who: String,
     /// Why.
@@ -303,12 +311,24 @@ pub struct Rollback {
     pub force: bool,
 }
 
-/// `POST /api/v1/rollback`, answer.
+/// `POST /api/v1/rollback/end`: what the files mean is in force again. Answered with [`RolledBack`], which is
+/// `unchanged` when no rollback was held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndRollback {
+    /// Who.
+    pub who: String,
+    /// Why.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
+/// `POST /api/v1/rollback` and `POST /api/v1/rollback/end`, answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolledBack {
     /// Format of this answer.
     pub version: u32,
-    /// `applied`, or `unchanged` when every share already was 0.
+    /// `applied`, or `unchanged` when every share already was 0 (or no rollback was held).
     pub result: ReloadResult,
     /// Generation in force afterwards.
     pub generation: u64,

@@ -18,10 +18,10 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
 use crate::absence::Absence;
-use crate::api::{Reload, Rollback, RolledBack};
+use crate::api::{EndRollback, Reload, Rollback, RolledBack};
 use crate::files::{self, ReadError};
 use crate::places::places;
-use crate::swap::Swap;
+use crate::swap::{NoSuchRoute, Swap};
 
 /// The safety net under the events.
 const POLL: Duration = Duration::from_secs(2);
@@ -66,8 +66,10 @@ enum Message {
     Changed,
     /// Load now, even what was already tried.
     Reload(oneshot::Sender<Reload>),
-    /// Every share to 0, in memory.
-    Rollback(Rollback, oneshot::Sender<RolledBack>),
+    /// Shares to 0, in memory.
+    Rollback(Rollback, oneshot::Sender<Result<RolledBack, NoSuchRoute>>),
+    /// What the files mean is in force again.
+    EndRollback(EndRollback, oneshot::Sender<RolledBack>),
     /// End.
     Stop,
 }
@@ -120,9 +122,18 @@ impl ReloadHandle {
     }
 
     /// Puts the floor in force.
-    pub(crate) fn rollback(&self, order: Rollback) -> Result<oneshot::Receiver<RolledBack>, Busy> {
+    pub(crate) fn rollback(
+        &self,
+        order: Rollback,
+    ) -> Result<oneshot::Receiver<Result<RolledBack, NoSuchRoute>>, Busy> {
         let (answer, receiver) = oneshot::channel();
         self.ask(Message::Rollback(order, answer)).map(|()| receiver)
+    }
+
+    /// Ends the floor.
+    pub(crate) fn end_rollback(&self, order: EndRollback) -> Result<oneshot::Receiver<RolledBack>, Busy> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Message::EndRollback(order, answer)).map(|()| receiver)
     }
 
     fn ask(&self, message: Message) -> Result<(), Busy> {
@@ -173,6 +184,9 @@ impl Worker {
                 }
                 Ok(Message::Rollback(order, answer)) => {
                     let _ = answer.send(self.swap.rollback(order));
+                }
+                Ok(Message::EndRollback(order, answer)) => {
+                    let _ = answer.send(self.swap.end_rollback(order));
                 }
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }

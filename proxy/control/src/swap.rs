@@ -1,14 +1,16 @@
 //! What becomes of a configuration that was read: refused whole, unchanged, or in force.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{self, Path};
 use std::sync::Arc;
 
 use banyan_gateway::Gateway;
-use banyan_routes::{FileSet, Report, RouteTable, Severity, Variables};
+use banyan_routes::{FileSet, Report, Route, RouteTable, Severity, Variables};
 
 use crate::api::{self, API_VERSION, HistoryEntry, HistoryKind, Reload, ReloadResult};
 use crate::changes::change_lines;
 use crate::clock;
+use crate::explain::split;
 use crate::files::ReadError;
 use crate::history::History;
 use crate::load::{self, whole_file};
@@ -38,6 +40,16 @@ struct Cause {
     who: String,
     why: Option<String>,
     text_hash_before: Option<String>,
+}
+
+/// No route and no cohort has this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoSuchRoute(String);
+
+impl fmt::Display for NoSuchRoute {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "no route or cohort named `{}`", self.0)
+    }
 }
 
 impl Swap {
@@ -70,7 +82,7 @@ impl Swap {
             generation: 1,
             hash: reload.hash.clone(),
             since: since.clone(),
-            file: files.as_ref().map(|files| files.main.name.clone()),
+            file: files.as_ref().map(|files| absolute(&files.main.name)),
             last_reload: reload,
             floor: false,
             text_hash: text_hash.clone(),
@@ -146,25 +158,50 @@ impl Swap {
         self.ended(ReloadResult::Unchanged, self.accepted_text_hash.clone(), &Report::default())
     }
 
-    /// Puts every share at 0 without touching a file, until the files mean something else.
-    pub(crate) fn rollback(&mut self, order: api::Rollback) -> api::RolledBack {
-        let banyan_routes::RolledBack { table, left, .. } = self.in_force.rolled_back(|_| true, order.force);
-        let kept = left.iter().map(|index| table.route(*index).name.clone()).collect();
-        let changes = change_lines(&self.in_force, &table);
-        let result = if table.hash() == self.in_force.hash() {
+    /// Puts one share, or every share, at 0 without touching a file, until the files mean something else.
+    pub(crate) fn rollback(&mut self, order: api::Rollback) -> Result<api::RolledBack, NoSuchRoute> {
+        let rolled = floored(&self.in_force, &order)?;
+        let kept = rolled.left.iter().map(|index| rolled.table.route(*index).name.clone()).collect();
+        let changes = change_lines(&self.in_force, &rolled.table);
+        let result = if rolled.table.hash() == self.in_force.hash() {
             ReloadResult::Unchanged
         } else {
             self.floor = true;
-            let text_hash_before = Some(self.accepted_text_hash.clone());
-            let cause =
-                Cause { kind: HistoryKind::Rollback, who: order.who, why: order.why, text_hash_before };
-            self.put_in_force(Arc::new(table), cause);
-            tracing::warn!("rollback held in memory: it ends with the next accepted change of the files");
+            self.put_in_force(
+                Arc::new(rolled.table),
+                self.by_hand(HistoryKind::Rollback, order.who, order.why),
+            );
+            tracing::warn!(
+                "rollback held in memory: it ends with the next accepted change of the files, or a restart"
+            );
             self.tell(None);
             ReloadResult::Applied
         };
-        let hash = self.in_force.hash().as_str().to_owned();
-        let generation = self.generation;
+        Ok(self.rolled_back(result, changes, kept))
+    }
+
+    /// What the files mean is in force again.
+    pub(crate) fn end_rollback(&mut self, order: api::EndRollback) -> api::RolledBack {
+        if !self.floor {
+            return self.rolled_back(ReloadResult::Unchanged, Vec::new(), Vec::new());
+        }
+        let changes = change_lines(&self.in_force, &self.accepted);
+        self.floor = false;
+        self.put_in_force(
+            Arc::clone(&self.accepted),
+            self.by_hand(HistoryKind::RollbackEnd, order.who, order.why),
+        );
+        self.tell(None);
+        self.rolled_back(ReloadResult::Applied, changes, Vec::new())
+    }
+
+    /// A swap that changed no file.
+    fn by_hand(&self, kind: HistoryKind, who: String, why: Option<String>) -> Cause {
+        Cause { kind, who, why, text_hash_before: Some(self.accepted_text_hash.clone()) }
+    }
+
+    fn rolled_back(&self, result: ReloadResult, changes: Vec<String>, kept: Vec<String>) -> api::RolledBack {
+        let (generation, hash) = (self.generation, self.in_force.hash().as_str().to_owned());
         api::RolledBack { version: API_VERSION, result, generation, hash, changes, kept }
     }
 
@@ -250,6 +287,27 @@ impl Swap {
             ..told
         });
     }
+}
+
+/// The table with the shares at 0 that the order names.
+fn floored(table: &RouteTable, order: &api::Rollback) -> Result<banyan_routes::RolledBack, NoSuchRoute> {
+    let Some(name) = &order.route else { return Ok(table.rolled_back(|_| true, order.force)) };
+    if !table.routes().iter().any(|route| goes_by(table, route, name)) {
+        return Err(NoSuchRoute(name.clone()));
+    }
+    Ok(table.rolled_back(|route| goes_by(table, route, name), order.force))
+}
+
+/// By its own name or its cohort's: both are one namespace.
+fn goes_by(table: &RouteTable, route: &Route, name: &str) -> bool {
+    let cohort = split(route).and_then(|split| split.cohort);
+    route.name == name || cohort.is_some_and(|index| table.cohorts()[index.0 as usize].name == name)
+}
+
+/// So that a command started in another folder finds the same file.
+fn absolute(name: &str) -> String {
+    // Fails only without a working folder; then there is nothing better to tell.
+    path::absolute(name).map_or_else(|_| name.to_owned(), |path| path.display().to_string())
 }
 
 /// A change made while no proxy ran is a swap like any other for whoever reads the history.

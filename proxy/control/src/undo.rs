@@ -29,7 +29,7 @@ pub struct FileChange {
 /// Why a change cannot be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UndoRefusal {
-    /// The entry changed no file: it is a floor held in memory.
+    /// The entry changed no file: it is a floor held in memory, or its end.
     NoFileChange,
     /// The set before, or the set after, is not the one the entry names.
     WrongSet {

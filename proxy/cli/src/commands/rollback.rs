@@ -107,7 +107,8 @@ fn write(editing: &Editing<'_>, args: &RollbackArgs, holders: &[&Holder]) -> Res
 
 /// The floor of 0 that the running proxy holds.
 fn in_memory(args: &RollbackArgs, settings: &Settings, why_not: &str) -> Result<Exit, Failure> {
-    let rollback = Rollback { who: editing::who(), why: args.edit.why.clone(), force: args.force };
+    let rollback =
+        Rollback { route: None, who: editing::who(), why: args.edit.why.clone(), force: args.force };
     let done = settings.admin()?.rollback(&rollback)?;
     screen::say_warning(&format!("the file was not edited: {}", why_not.trim_end()));
     if args.edit.json {

@@ -105,7 +105,14 @@ pub(super) async fn reload(State(sources): State<Sources>, body: Body) -> Answer
 }
 
 pub(super) async fn rollback(State(sources): State<Sources>, body: Body) -> Answer<api::RolledBack> {
-    answered(sources.reload.rollback(parsed(body)?)).await
+    let Json(rolled) = answered(sources.reload.rollback(parsed(body)?)).await?;
+    rolled
+        .map(Json)
+        .map_err(|unknown| Refused::new(StatusCode::NOT_FOUND, "no-such-route", unknown.to_string()))
+}
+
+pub(super) async fn end_rollback(State(sources): State<Sources>, body: Body) -> Answer<api::RolledBack> {
+    answered(sources.reload.end_rollback(parsed(body)?)).await
 }
 
 pub(super) async fn announce(State(sources): State<Sources>, body: Body) -> Result<StatusCode, Refused> {

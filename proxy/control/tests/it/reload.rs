@@ -256,3 +256,40 @@ fn a_rollback_leaves_what_the_candidate_writes() {
     assert_eq!((forced.result, forced.kept.len()), (Applied, 0));
     assert_eq!(site.percent(), "0");
 }
+
+fn rollback(site: &Site, body: &str) -> RolledBack {
+    let answer = site.post("/api/v1/rollback", body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+/// One route in trouble is no reason to move the others.
+#[test]
+fn a_rollback_of_one_route() {
+    let site = Site::start(&format!("{}{}", routes(50), route("carts", 40)));
+    let rolled = rollback(&site, "{\"who\":\"ann\",\"why\":null,\"route\":\"carts\"}");
+    assert_eq!(rolled.changes, ["carts 40 % -> 0 % (40 % of clients move to legacy)"]);
+    assert_eq!(site.percents(), ["50", "0"]);
+    assert!(site.config().floor);
+    let unknown = site.post("/api/v1/rollback", "{\"who\":\"ann\",\"why\":null,\"route\":\"cart\"}");
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.body.contains("no-such-route") && unknown.body.contains("`cart`"), "{}", unknown.body);
+}
+
+#[test]
+fn a_rollback_ended_on_purpose() {
+    let site = Site::start(&routes(50));
+    let end = || -> RolledBack {
+        let answer = site.post("/api/v1/rollback/end", "{\"who\":\"bob\",\"why\":\"mended\"}");
+        serde_json::from_str(&answer.body).unwrap()
+    };
+    assert_eq!(end().result, Unchanged, "nothing is held yet");
+    rollback(&site, "{\"who\":\"ann\",\"why\":null}");
+    let ended = end();
+    assert_eq!((ended.result, ended.generation), (Applied, 3));
+    assert_eq!(ended.changes, ["orders 0 % -> 50 % (50 % of clients move to the candidate)"]);
+    assert_eq!((site.percent(), site.config().floor), ("50".to_owned(), false));
+    let entry = site.history().entries.remove(0);
+    assert_eq!((entry.kind, entry.who.as_str()), (HistoryKind::RollbackEnd, "bob"));
+    assert_eq!(entry.text_hash_before, Some(entry.text_hash));
+}

@@ -98,6 +98,12 @@ impl Site {
         routes.routes[0].percent.clone().unwrap_or_default()
     }
 
+    /// Percents of all routes but `default`, as in force.
+    pub(crate) fn percents(&self) -> Vec<String> {
+        let routes: banyan_control::api::Routes = self.get("/api/v1/routes");
+        routes.routes.into_iter().filter_map(|route| route.percent).collect()
+    }
+
     pub(crate) fn route_names(&self) -> Vec<String> {
         let routes: banyan_control::api::Routes = self.get("/api/v1/routes");
         routes.routes.into_iter().map(|route| route.name).collect()
