@@ -47,6 +47,31 @@ pub(crate) struct Upload {
     incoming: Incoming,
     progress: Arc<Progress>,
     gate: Option<Gate>,
+    silence: Silence,
+}
+
+/// A timer that exists only while nothing moves: most bodies never need one.
+struct Silence {
+    limit: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self { limit, deadline: None }
+    }
+
+    fn broken(&mut self) {
+        self.deadline = None;
+    }
+
+    /// Ready when nothing has moved for the limit.
+    fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + limit).into())));
+        deadline.as_mut().poll(cx)
+    }
 }
 
 /// How far an upload has come: written by the body, read by whoever waits for the answer.
@@ -58,8 +83,13 @@ pub(crate) struct Progress {
 }
 
 impl RequestBody {
-    pub(crate) fn client(incoming: Incoming, progress: Arc<Progress>, gate: Option<Gate>) -> Self {
-        Self::Client(Box::new(Upload { incoming, progress, gate }))
+    pub(crate) fn client(
+        incoming: Incoming,
+        progress: Arc<Progress>,
+        gate: Option<Gate>,
+        idle: Duration,
+    ) -> Self {
+        Self::Client(Box::new(Upload { incoming, progress, gate, silence: Silence::new(idle) }))
     }
 }
 
@@ -86,7 +116,7 @@ impl Progress {
         self.started + Duration::from_millis(self.last_moved_ms.load(Ordering::Relaxed))
     }
 
-    fn moved(&self, bytes: usize) {
+    pub(crate) fn moved(&self, bytes: usize) {
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_moved_ms.store(elapsed, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -104,10 +134,16 @@ impl Upload {
             ready!(Pin::new(gate).poll_open(cx));
             self.gate = None;
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            return self.silence.poll_too_long(cx).map(|()| Some(Err(BodyError::Idle)));
+        };
+        self.silence.broken();
         match &frame {
-            Some(Ok(frame)) => self.progress.moved(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) | None => self.progress.end(),
+            Some(Ok(frame)) if frame.is_data() => {
+                self.progress.moved(frame.data_ref().map_or(0, Bytes::len));
+            }
+            // Trailers are the end, too.
+            Some(_) | None => self.progress.end(),
         }
         if self.incoming.is_end_stream() {
             self.progress.end();
@@ -147,7 +183,7 @@ impl Body for RequestBody {
 
 /// What the client is sent: the upstream's body as it comes in, or a few words of our own.
 pub(crate) enum ResponseBody {
-    Own { text: Option<Bytes>, _exchange: Option<Exchange> },
+    Own(Option<Bytes>),
     Upstream(Download),
 }
 
@@ -156,17 +192,17 @@ pub(crate) struct Download {
     incoming: Incoming,
     lease: Option<Lease>,
     exchange: Exchange,
-    idle: Duration,
-    deadline: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
 }
 
 impl ResponseBody {
-    pub(crate) fn own(text: Bytes, exchange: Option<Exchange>) -> Self {
-        Self::Own { text: (!text.is_empty()).then_some(text), _exchange: exchange }
+    pub(crate) fn own(text: Bytes) -> Self {
+        Self::Own((!text.is_empty()).then_some(text))
     }
 
     pub(crate) fn upstream(incoming: Incoming, lease: Lease, exchange: Exchange, idle: Duration) -> Self {
-        let mut download = Download { incoming, lease: Some(lease), exchange, idle, deadline: None };
+        let silence = Silence::new(idle);
+        let mut download = Download { incoming, lease: Some(lease), exchange, silence };
         if download.incoming.is_end_stream() {
             download.finish();
         }
@@ -179,11 +215,12 @@ impl Download {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
             return self.poll_deadline(cx).map(|()| Some(Err(BodyError::Idle)));
         };
-        self.deadline = None;
+        self.silence.broken();
         match frame {
             Some(Ok(frame)) => {
                 self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
-                if self.incoming.is_end_stream() {
+                // After trailers nobody asks for the end.
+                if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -200,12 +237,8 @@ impl Download {
         }
     }
 
-    /// A timer exists only while the upstream is silent: most answers never need one.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let idle = self.idle;
-        let deadline =
-            self.deadline.get_or_insert_with(|| Box::pin(sleep_until((Instant::now() + idle).into())));
-        ready!(deadline.as_mut().poll(cx));
+        ready!(self.silence.poll_too_long(cx));
         self.exchange.upstream_broke_off("idle-timeout");
         self.lease = None;
         Poll::Ready(())
@@ -229,21 +262,21 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
-            Self::Own { text, .. } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Upstream(download) => download.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own { text, .. } => text.is_none(),
+            Self::Own(text) => text.is_none(),
             Self::Upstream(download) => download.incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Self::Upstream(download) => download.incoming.size_hint(),
         }
     }

@@ -7,6 +7,7 @@ use banyan_routes::{Arm, Decision};
 use http::StatusCode;
 
 use crate::access_log::Entry;
+use crate::answer::Own;
 use crate::body::Progress;
 use crate::connection::Connection;
 use crate::forward::Trail;
@@ -82,13 +83,16 @@ impl Exchange {
         self.decision.upstream.map(|index| self.state.upstream(index))
     }
 
-    /// Banyan answers instead.
-    pub(crate) fn answered_by_banyan(&mut self, status: StatusCode, reason: &'static str) {
-        self.status = status.as_u16();
+    /// Banyan answers instead, with a body of this length. The record is closed: a few bytes of our own need no
+    /// watching.
+    pub(crate) fn answered_by_banyan(mut self, answer: Own, length: usize) {
+        self.status = answer.status.as_u16();
         self.arm = Arm::Banyan;
         if let Some(entry) = &mut self.entry {
-            entry.banyan_reason = Some(reason);
+            entry.banyan_reason = Some(answer.reason);
         }
+        self.sent(length);
+        self.finish();
     }
 
     pub(crate) fn upload(&mut self, progress: Arc<Progress>) {
@@ -117,10 +121,19 @@ impl Exchange {
 
     /// The upstream's body ended before its end.
     pub(crate) fn upstream_broke_off(&mut self, why: &'static str) {
-        if let Some(upstream) = self.upstream() {
-            upstream.metrics.error(self.connection.worker, Failure::BrokenOff);
-        }
+        self.upstream_failed(Failure::BrokenOff);
         self.broken_off(why);
+    }
+
+    /// The upstream is to blame for something that became clear after the head of its answer.
+    pub(crate) fn upstream_failed(&self, failure: Failure) {
+        if let Some(upstream) = self.upstream() {
+            upstream.metrics.error(self.connection.worker, failure);
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The answer broke off.
@@ -162,8 +175,14 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.is_open {
-            self.broken_off("client-left");
+        if !self.is_open {
+            return;
         }
+        if std::thread::panicking() {
+            self.status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+            self.arm = Arm::Banyan;
+            return self.broken_off("panic");
+        }
+        self.broken_off("client-left");
     }
 }

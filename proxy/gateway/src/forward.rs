@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{RewriteHost, Timeouts};
-use http::{Method, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::{sleep_until, timeout};
@@ -86,6 +86,8 @@ pub(crate) enum ForwardError {
     UploadBroken,
     /// The connection ended, or nonsense came, before the head of an answer.
     Upstream(hyper::Error),
+    /// The answer has a transfer coding besides a single `chunked`.
+    UnknownCoding,
 }
 
 impl fmt::Display for ForwardError {
@@ -96,6 +98,7 @@ impl fmt::Display for ForwardError {
             Self::Timeout => write!(out, "no answer in time"),
             Self::UploadIdle => write!(out, "the client stopped sending"),
             Self::UploadBroken => write!(out, "the client broke off its request"),
+            Self::UnknownCoding => write!(out, "the answer has a transfer coding that is not `chunked`"),
             Self::Upstream(error) => match error.source() {
                 Some(source) => write!(out, "{error}: {source}"),
                 None => write!(out, "{error}"),
@@ -117,6 +120,7 @@ impl ForwardError {
             Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
             Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
             Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
+            Self::UnknownCoding => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(error) if error.is_parse() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(_) => Own::new(StatusCode::BAD_GATEWAY, "upstream-reset"),
         }
@@ -131,6 +135,7 @@ impl ForwardError {
             Self::Connect(ConnectError::Timeout) => Failure::ConnectTimeout,
             Self::Connect(ConnectError::Exhausted) => Failure::Exhausted,
             Self::Timeout => Failure::Timeout,
+            Self::UnknownCoding => Failure::BadAnswer,
             Self::Upstream(error) if error.is_parse() => Failure::BadAnswer,
             Self::Upstream(_) => Failure::Reset,
         })
@@ -201,8 +206,14 @@ impl Outgoing<'_> {
         };
         self.set_host(server, &mut request);
         let inflight = self.upstream.enter(place, self.worker);
+        if let Some(progress) = &self.progress {
+            progress.moved(0);
+        }
         let sending = lease.sender.try_send_request(request);
         match self.in_time(sending).await {
+            Ok(Ok(response)) if has_unknown_coding(&response) => {
+                Err(Failed { error: ForwardError::UnknownCoding, unsent: None })
+            }
             Ok(Ok(response)) => {
                 inflight.hand_over();
                 Ok(Answered { response, lease, place })
@@ -228,19 +239,16 @@ impl Outgoing<'_> {
         };
         let mut answer = std::pin::pin!(answer);
         loop {
-            let (limit, error) = if progress.has_ended() {
-                (self.timeouts.response, ForwardError::Timeout)
-            } else {
-                (self.timeouts.idle, ForwardError::UploadIdle)
-            };
-            let deadline = progress.last_moved() + limit;
-            if deadline <= Instant::now() {
-                return Err(error);
-            }
+            // A silent client is noticed by the body itself, after the idle time.
+            let silence = if progress.has_ended() { Duration::ZERO } else { self.timeouts.idle };
+            let deadline = progress.last_moved() + self.timeouts.response + silence;
             tokio::select! {
                 biased;
                 answer = &mut answer => return Ok(answer),
                 () = sleep_until(deadline.into()) => {}
+            }
+            if progress.last_moved() + self.timeouts.response <= Instant::now() {
+                return Err(ForwardError::Timeout);
             }
         }
     }
@@ -256,10 +264,22 @@ impl From<TrySendError<Request<RequestBody>>> for Failed {
     fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
         let unsent = failed.take_message();
         let error = failed.into_error();
-        let from_client = error.source().and_then(|source| source.downcast_ref::<BodyError>()).is_some();
-        let error = if from_client { ForwardError::UploadBroken } else { ForwardError::Upstream(error) };
+        let from_client = error.source().and_then(|source| source.downcast_ref::<BodyError>());
+        let error = match from_client {
+            Some(BodyError::Idle) => ForwardError::UploadIdle,
+            Some(BodyError::Sender(_)) => ForwardError::UploadBroken,
+            None => ForwardError::Upstream(error),
+        };
         Self { error, unsent }
     }
+}
+
+/// Whether an answer is framed in a way that hyper does not take off whole (RFC 9112 6.1): the client would get
+/// coded bytes without the field that says so.
+fn has_unknown_coding(response: &Response<Incoming>) -> bool {
+    let mut lines = response.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |line: &HeaderValue| line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    lines.next().is_some_and(|first| !is_chunked(first)) || lines.next().is_some()
 }
 
 /// Whether a request may be sent twice: a safe method (RFC 9110 9.2.1) without a body.
@@ -280,5 +300,9 @@ fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
 /// The request as it goes out: HTTP/1.1, origin-form, framed anew by hyper.
 pub(crate) fn outgoing(mut parts: request::Parts, body: RequestBody) -> Request<RequestBody> {
     parts.version = http::Version::HTTP_11;
+    // hyper sends no body with GET and HEAD unless a field says that there is one.
+    if matches!(body, RequestBody::Client(_)) && !parts.headers.contains_key(header::CONTENT_LENGTH) {
+        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     Request::from_parts(parts, body)
 }

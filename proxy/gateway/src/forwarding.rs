@@ -23,7 +23,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 use http::header::{
-    CONNECTION, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{StatusCode, Version};
 use ipnet::IpNet;
@@ -124,7 +125,12 @@ impl Onward<'_> {
         let takes_trailers = takes_trailers(headers);
         remove_nominated(headers);
         remove_where(headers, |name| {
-            is_hop_by_hop(name) || is_of_requests_only(name) || (!trusted && is_claim_of_origin(name))
+            // A trusted proxy appends to `X-Forwarded-For` and may pass a client's `X_Forwarded_For` through, which
+            // CGI and WSGI read as the same name.
+            let is_twin = name.contains('_');
+            is_hop_by_hop(name)
+                || is_of_requests_only(name)
+                || ((!trusted || is_twin) && is_claim_of_origin(name))
         });
         headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| self.identity.hop.clone()));
         self.set_connection(headers, takes_trailers);
@@ -216,6 +222,10 @@ pub(crate) fn prepare_answer(
     headers: &mut HeaderMap,
     identity: &Identity,
 ) {
+    // RFC 9112 6.3: the coding frames the answer, and the length lies. hyper goes by the coding, and leaves both.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     let upgrade =
         (status == StatusCode::SWITCHING_PROTOCOLS).then(|| headers.get(UPGRADE).cloned()).flatten();
     remove_nominated(headers);

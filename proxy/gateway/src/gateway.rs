@@ -171,6 +171,7 @@ impl Gateway {
         let state =
             State::compile(table, generation, Some(&before), &shared.metrics, &shared.upkeep, threads);
         shared.workers.swap(&Arc::new(state));
+        before.retire(&shared.workers.in_force(0));
     }
 
     /// The table in force.
@@ -234,6 +235,8 @@ impl Gateway {
         wait_for(stop);
         self.shared.accepting.store(false, Ordering::Release);
         self.shared.workers.drain();
+        // pingora's accept loops end on their own threads; what they accept until then is served, too.
+        std::thread::sleep(Duration::from_millis(50));
         let left = self.shared.connections.wait_until_none(drain_timeout);
         self.close_access_log();
         if left == 0 { Drained::Clean } else { Drained::CutOff { connections: left } }

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use banyan_routes::HealthCheck;
+use futures_util::future::join_all;
 use pingora::ErrorType::CustomCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::health_check::HttpHealthCheck;
 use pingora_load_balancing::{Backend, Backends};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::metrics::UpstreamMetrics;
 use crate::targets::{Server, Servers};
@@ -23,9 +25,8 @@ pub(crate) async fn watch(servers: Arc<Servers>, check: HealthCheck, metrics: Ar
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for one in &checked {
-            one.ask(&servers.settings.name, &metrics).await;
-        }
+        // Each on its own: a dead server must not keep the others from being asked.
+        join_all(checked.iter().map(|one| one.ask_in_time(&servers.settings.name, &metrics))).await;
     }
 }
 
@@ -33,6 +34,7 @@ pub(crate) async fn watch(servers: Arc<Servers>, check: HealthCheck, metrics: Ar
 struct Checked {
     server: Arc<Server>,
     backends: Backends,
+    limit: Duration,
 }
 
 impl Checked {
@@ -50,7 +52,14 @@ impl Checked {
         probe.validator = Some(Box::new(is_success));
         let mut backends = Backends::new(Box::new(Known(Arc::clone(&server))));
         backends.set_health_check(Box::new(probe));
-        Some(Self { server, backends })
+        Some(Self { server, backends, limit: check.timeout * 4 })
+    }
+
+    /// pingora limits every read; an answer that drips for ever is cut here, and leaves the verdict as it was.
+    async fn ask_in_time(&self, upstream: &str, metrics: &UpstreamMetrics) {
+        if timeout(self.limit, self.ask(upstream, metrics)).await.is_err() {
+            tracing::warn!(upstream, target = %self.server.label, "health check cut off: the answer does not end");
+        }
     }
 
     async fn ask(&self, upstream: &str, metrics: &UpstreamMetrics) {

@@ -7,6 +7,8 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,9 +18,16 @@ use tokio::time::{Sleep, sleep};
 /// Longest time spent on a client that keeps sending.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Longest time a client may take nothing of what is sent to it (nginx's `send_timeout` has the same default).
+const STALL: Duration = Duration::from_mins(1);
+
 pub(crate) struct Lingering<S> {
     stream: S,
     client_is_done: bool,
+    /// An upgraded stream is closed by its two sides, and what the client still sends is meant for the upstream.
+    upgraded: Arc<AtomicBool>,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
     state: Closing,
 }
 
@@ -29,8 +38,19 @@ enum Closing {
 }
 
 impl<S> Lingering<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, client_is_done: false, state: Closing::Open }
+    pub(crate) fn new(stream: S, upgraded: Arc<AtomicBool>) -> Self {
+        Self { stream, client_is_done: false, upgraded, stalled: None, state: Closing::Open }
+    }
+
+    /// An error when the client has taken nothing for too long: it would hold its upstream connection for ever.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }
 }
 
@@ -63,7 +83,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.in_time(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -71,7 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.in_time(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -79,7 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.in_time(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -88,6 +111,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             match &mut this.state {
                 Closing::Open => {
                     ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+                    if this.upgraded.load(Ordering::Acquire) {
+                        this.state = Closing::Closed;
+                        return Poll::Ready(Ok(()));
+                    }
                     this.state = Closing::Draining(Box::pin(sleep(LINGER)));
                 }
                 Closing::Draining(time_over) => {

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,12 +60,18 @@ struct Line {
     freed: Notify,
 }
 
-/// A connection in use. Dropped without [`Pool::give_back`], it closes.
+/// A connection in use. Dropped without [`Pool::give_back`], it closes when what is being sent on it has ended.
 #[must_use]
 pub(crate) struct Lease {
     pub(crate) sender: Sender,
     home: usize,
     slot: Arc<Slot>,
+}
+
+/// What a waiter is given: the time it may take to connect is no part of the wait.
+enum Turn {
+    Ready(Lease),
+    MayConnect(Slot),
 }
 
 /// Why there is no connection.
@@ -115,20 +121,22 @@ impl Pool {
             return self.connect(worker, slot).await;
         }
         match timeout(WAIT, self.wait_in_line(worker)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(ConnectError::Exhausted),
+            Ok(Some(Turn::Ready(lease))) => Ok(lease),
+            Ok(Some(Turn::MayConnect(slot))) => self.connect(worker, slot).await,
+            Ok(None) | Err(_) => Err(ConnectError::Exhausted),
         }
     }
 
-    async fn wait_in_line(&self, worker: usize) -> Result<Lease, ConnectError> {
-        let _place = Place::take(&self.line).ok_or(ConnectError::Exhausted)?;
+    /// `None` when the line is full.
+    async fn wait_in_line(&self, worker: usize) -> Option<Turn> {
+        let _place = Place::take(&self.line)?;
         loop {
             let freed = self.line.freed.notified();
             if let Some(lease) = self.idle(worker) {
-                return Ok(lease);
+                return Some(Turn::Ready(lease));
             }
             if let Some(slot) = self.open_slot() {
-                return self.connect(worker, slot).await;
+                return Some(Turn::MayConnect(slot));
             }
             freed.await;
         }
@@ -150,46 +158,64 @@ impl Pool {
         let limit = self.limit.unwrap_or(u32::MAX);
         let more = |open: u32| (open < limit).then(|| open + 1);
         self.line.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Slot(Arc::clone(&self.line)))
+        Some(Slot { line: Arc::clone(&self.line), is_upgraded: AtomicBool::new(false) })
     }
 
     async fn connect(&self, worker: usize, slot: Slot) -> Result<Lease, ConnectError> {
-        let stream =
-            timeout(self.connect_timeout, self.dial()).await.map_err(|_| ConnectError::Timeout)??;
+        let stream = self.dial().await?;
+        let slot = Arc::new(slot);
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
-            .handshake(TokioIo::new(UpstreamIo::new(stream)))
+            .handshake(TokioIo::new(UpstreamIo::new(stream, Arc::clone(&slot))))
             .await
             .map_err(|error| ConnectError::Io(io::Error::other(error)))?;
-        let slot = Arc::new(slot);
-        let counted = Arc::clone(&slot);
         tokio::spawn(async move {
             // How it ended is told to the request in flight, if there is one.
             let _ = connection.with_upgrades().await;
-            drop(counted);
         });
         Ok(Lease { sender, home: worker, slot })
     }
 
-    /// Tries every address of the name in turn; the last failure counts.
+    /// Tries every address of the name in turn, from any of them on, each with its part of the time; the last
+    /// failure counts.
     async fn dial(&self) -> Result<TcpStream, ConnectError> {
-        let addresses = self.addresses.get().await.map_err(ConnectError::Resolve)?;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for &address in addresses.iter() {
-            match dial_one(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
+        let look_up = timeout(self.connect_timeout, self.addresses.get());
+        let addresses = look_up.await.map_err(|_| ConnectError::Timeout)?.map_err(ConnectError::Resolve)?;
+        let count = addresses.len().max(1);
+        let each = self.connect_timeout / u32::try_from(count).unwrap_or(u32::MAX);
+        let begin = fastrand::usize(..count);
+        let mut last = ConnectError::Timeout;
+        for &address in addresses.iter().cycle().skip(begin).take(addresses.len()) {
+            match timeout(each, dial_one(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = ConnectError::Io(error),
+                Err(_) => last = ConnectError::Timeout,
             }
         }
-        Err(ConnectError::Io(last))
+        Err(last)
     }
 
     /// The exchange ended cleanly: the connection goes back to the worker that opened it.
-    pub(crate) fn give_back(&self, lease: Lease) {
-        let Lease { sender, home, slot } = lease;
-        if sender.is_closed() {
+    ///
+    /// Its task may not have come round yet (it runs on another thread, or an upload goes on after an early
+    /// answer): then it goes back when it has, so that a waiter is not woken for nothing.
+    pub(crate) fn give_back(self: &Arc<Self>, mut lease: Lease) {
+        if lease.sender.is_ready() {
+            return self.shelve(lease);
+        }
+        if lease.sender.is_closed() {
             return;
         }
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            if lease.sender.ready().await.is_ok() {
+                pool.shelve(lease);
+            }
+        });
+    }
+
+    fn shelve(&self, lease: Lease) {
+        let Lease { sender, home, slot } = lease;
         let mut shard = self.shards[home].lock();
         if shard.len() < MAX_IDLE_PER_SHARD {
             shard.push(Idle { sender, home, since: Instant::now(), slot });
@@ -218,8 +244,7 @@ impl Shard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The youngest usable connection. Closed ones are dropped on the way; those whose task has not come
-    /// round yet stay where they are.
+    /// The youngest usable connection. Closed ones are dropped on the way.
     fn pop(&self, keep_alive: Duration) -> Option<Idle> {
         let mut idle = self.lock();
         let mut place = idle.len();
@@ -250,13 +275,29 @@ impl Line {
     }
 }
 
-/// Counts one open connection: held by its task, and by whoever uses it, upgraded streams included.
-struct Slot(Arc<Line>);
+/// Counts one open connection: held by its stream, and by whoever uses it, upgraded streams included.
+pub(crate) struct Slot {
+    line: Arc<Line>,
+    is_upgraded: AtomicBool,
+}
+
+impl Slot {
+    /// What the connection carries is no longer HTTP.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.is_upgraded.load(Ordering::Acquire)
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.wake_one();
+        self.line.open.fetch_sub(1, Ordering::AcqRel);
+        self.line.wake_one();
+    }
+}
+
+impl Lease {
+    pub(crate) fn is_now_upgraded(&self) {
+        self.slot.is_upgraded.store(true, Ordering::Release);
     }
 }
 

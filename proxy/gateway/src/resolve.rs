@@ -3,8 +3,13 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+
+/// How long a failed first look-up is not repeated: each takes a thread.
+const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 
 /// Addresses of one target: fixed, or looked up and refreshed.
 pub(crate) struct Addresses {
@@ -12,6 +17,8 @@ pub(crate) struct Addresses {
     port: u16,
     fixed: bool,
     known: ArcSwap<Vec<SocketAddr>>,
+    /// One first look-up at a time, and when the last one failed.
+    failed: Mutex<Option<Instant>>,
 }
 
 impl Addresses {
@@ -22,6 +29,7 @@ impl Addresses {
             port,
             fixed: fixed.is_some(),
             known: ArcSwap::from_pointee(fixed.into_iter().collect()),
+            failed: Mutex::default(),
         }
     }
 
@@ -31,8 +39,20 @@ impl Addresses {
         if !known.is_empty() {
             return Ok(known);
         }
-        self.look_up().await?;
-        Ok(self.known.load_full())
+        let mut failed = self.failed.lock().await;
+        let known = self.known.load_full();
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        if failed.is_some_and(|at| at.elapsed() < FAILURE_HOLDS) {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the name could not be resolved a moment ago",
+            ));
+        }
+        let outcome = self.look_up().await;
+        *failed = outcome.is_err().then(Instant::now);
+        outcome.map(|()| self.known.load_full())
     }
 
     /// What is known now, without asking.

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use banyan_routes::{Arm, Decision, Destination, Reason, RequestParts, Rewrite, Route};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response, StatusCode, request};
+use http::{HeaderMap, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -22,7 +23,7 @@ use crate::expect::Opener;
 use crate::forward::{self, Answered, ForwardError, Outgoing, Trail};
 use crate::forwarding::{Onward, Scheme};
 use crate::guard::Refused;
-use crate::metrics::{DEFAULT_ROUTE, Outcome, RouteMetrics};
+use crate::metrics::{DEFAULT_ROUTE, Failure, Outcome, RouteMetrics};
 use crate::state::{LiveUpstream, State};
 use crate::{expect, forwarding, guard, upgrade};
 
@@ -45,6 +46,7 @@ pub(crate) async fn answer(
 async fn guarded(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
     let started = Instant::now();
     let (mut parts, incoming) = request.into_parts();
+    connection.first_request.arrived();
     let loops = connection.shared.identity.check_loop(&parts.headers);
     if let Err(refused) = guard::check(&parts).map(drop).and(loops) {
         return refuse(&connection, &parts, &refused, started);
@@ -155,7 +157,7 @@ fn log_entry(
 }
 
 /// A decision without an upstream: retired, or a path that cannot be decided.
-fn answer_alone(state: &State, decision: &Decision, mut exchange: Exchange) -> Response<ResponseBody> {
+fn answer_alone(state: &State, decision: &Decision, exchange: Exchange) -> Response<ResponseBody> {
     let refusal = match decision.reason {
         Reason::AmbiguousPath => Own::new(StatusCode::BAD_REQUEST, "ambiguous-path"),
         Reason::InvalidPath => Own::new(StatusCode::BAD_REQUEST, "bad-path"),
@@ -165,19 +167,19 @@ fn answer_alone(state: &State, decision: &Decision, mut exchange: Exchange) -> R
     if let Some(Destination::Retired(retire)) = route.map(|route| &route.destination)
         && refusal.status == StatusCode::GONE
     {
-        exchange.answered_by_banyan(refusal.status, refusal.reason);
-        let body = ResponseBody::own(refusal.text(), Some(exchange));
-        return answer::gone(retire).map(|()| body);
+        let text = refusal.text();
+        exchange.answered_by_banyan(refusal, text.len());
+        return answer::gone(retire).map(|()| ResponseBody::own(text));
     }
     own(refusal, Some(exchange))
 }
 
 fn own(answer: Own, exchange: Option<Exchange>) -> Response<ResponseBody> {
-    let exchange = exchange.map(|mut exchange| {
-        exchange.answered_by_banyan(answer.status, answer.reason);
-        exchange
-    });
-    answer.head().map(|()| ResponseBody::own(answer.text(), exchange))
+    let text = answer.text();
+    if let Some(exchange) = exchange {
+        exchange.answered_by_banyan(answer, text.len());
+    }
+    answer.head().map(|()| ResponseBody::own(text))
 }
 
 /// A request ready to go out.
@@ -198,7 +200,7 @@ impl Prepared {
         let Self { parts, incoming, decision } = self;
         let keep = Rewrite::default();
         let route = decision.route.map(|index| state.table.route(index));
-        let (request, progress) = with_body(connection, parts, incoming);
+        let (request, progress) = with_body(connection, parts, incoming, state.timeouts(&decision).idle);
         if let Some(progress) = &progress {
             exchange.upload(Arc::clone(progress));
         }
@@ -207,7 +209,8 @@ impl Prepared {
             worker: connection.worker,
             timeouts: state.timeouts(&decision),
             host: &route.map_or(&keep, |route: &Route| &route.rewrite).host,
-            is_replayable: forward::is_replayable(request.method(), request.body()),
+            is_replayable: !route.is_some_and(|route| route.side_effects)
+                && forward::is_replayable(request.method(), request.body()),
             progress,
         };
         let mut trail = Trail::default();
@@ -228,6 +231,7 @@ fn with_body(
     connection: &Arc<Connection>,
     parts: request::Parts,
     incoming: Incoming,
+    idle: Duration,
 ) -> (Request<RequestBody>, Option<Arc<Progress>>) {
     if incoming.is_end_stream() {
         let mut request = forward::outgoing(parts, RequestBody::Empty);
@@ -236,7 +240,7 @@ fn with_body(
     }
     let progress = Progress::begin();
     let (gate, opener) = expect::is_expected(&parts.headers).then(expect::gate).unzip();
-    let body = RequestBody::client(incoming, Arc::clone(&progress), gate);
+    let body = RequestBody::client(incoming, Arc::clone(&progress), gate, idle);
     let mut request = forward::outgoing(parts, body);
     watch_interim(connection, opener, &mut request);
     (request, Some(progress))
@@ -274,6 +278,8 @@ fn measure(
 
 fn clean(head: &mut http::response::Parts, exchange: &Exchange) {
     forwarding::prepare_answer(head.status, head.version, &mut head.headers, exchange.identity());
+    // Ours, whatever the upstream speaks: an HTTP/1.0 server must not cost the client its connection.
+    head.version = Version::HTTP_11;
 }
 
 /// An ordinary answer: its body streams through.
@@ -301,6 +307,7 @@ fn switch_protocols(
 ) -> Response<ResponseBody> {
     let Some(client) = client else {
         exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
+        exchange.upstream_failed(Failure::BadAnswer);
         return own(Own::new(StatusCode::BAD_GATEWAY, "bad-answer"), Some(exchange));
     };
     let Answered { mut response, lease, place } = answered;
@@ -309,6 +316,8 @@ fn switch_protocols(
     exchange.answered(head.status, place);
     clean(&mut head, &exchange);
     let idle = state.timeouts(decision).idle;
+    lease.is_now_upgraded();
+    exchange.connection().upgraded.store(true, Ordering::Release);
     tokio::spawn(async move {
         match upgrade::join(client, upstream, idle).await {
             Ok((_, to_client)) => exchange.upgraded(to_client),
@@ -320,7 +329,7 @@ fn switch_protocols(
         // The connection counts against the upstream's limit until here.
         drop(lease);
     });
-    Response::from_parts(head, ResponseBody::own(Bytes::new(), None))
+    Response::from_parts(head, ResponseBody::own(Bytes::new()))
 }
 
 /// What the route's settings add to every answer.

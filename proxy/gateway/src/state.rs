@@ -75,6 +75,12 @@ impl State {
         &self.upstreams[index.0 as usize]
     }
 
+    /// Ends the checks of upstreams that `now` does not hold any more: streams of this table may go on for hours.
+    pub(crate) fn retire(&self, now: &Self) {
+        let is_kept = |old: &Arc<LiveUpstream>| now.upstreams.iter().any(|live| Arc::ptr_eq(live, old));
+        self.upstreams.iter().filter(|old| !is_kept(old)).for_each(|old| old.stop_check());
+    }
+
     pub(crate) fn upstreams(&self) -> &[Arc<LiveUpstream>] {
         &self.upstreams
     }
@@ -112,6 +118,12 @@ impl Drop for Inflight<'_> {
 }
 
 impl LiveUpstream {
+    fn stop_check(&self) {
+        if let Some(check) = &self.check {
+            check.abort();
+        }
+    }
+
     pub(crate) fn enter(&self, place: usize, worker: usize) -> Inflight<'_> {
         self.metrics.began(worker);
         self.servers.targets[place].enter(worker);
@@ -140,8 +152,6 @@ impl LiveUpstream {
 
 impl Drop for LiveUpstream {
     fn drop(&mut self) {
-        if let Some(check) = &self.check {
-            check.abort();
-        }
+        self.stop_check();
     }
 }

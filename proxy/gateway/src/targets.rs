@@ -21,7 +21,7 @@ pub(crate) struct Server {
     pub(crate) authority: HeaderValue,
     pub(crate) label: Arc<str>,
     pub(crate) addresses: Arc<Addresses>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
     healthy: AtomicBool,
     inflight: Tally,
 }
@@ -82,7 +82,7 @@ impl Server {
             authority: target.authority.clone(),
             label,
             addresses,
-            pool,
+            pool: Arc::new(pool),
             healthy: AtomicBool::new(true),
             inflight: Tally::new(workers),
         }

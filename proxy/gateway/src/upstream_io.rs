@@ -6,24 +6,29 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::pool::Slot;
+
 pub(crate) struct UpstreamIo {
     stream: TcpStream,
+    slot: Arc<Slot>,
     write_failed: bool,
 }
 
 impl UpstreamIo {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, write_failed: false }
+    pub(crate) fn new(stream: TcpStream, slot: Arc<Slot>) -> Self {
+        Self { stream, slot, write_failed: false }
     }
 
     fn forgive(&mut self, outcome: io::Result<usize>, length: usize) -> io::Result<usize> {
         match outcome {
-            Err(error) if is_disconnect(&error) => {
+            // After an upgrade there is no answer left to wait for.
+            Err(error) if is_disconnect(&error) && !self.slot.is_upgraded() => {
                 self.write_failed = true;
                 Ok(length)
             }

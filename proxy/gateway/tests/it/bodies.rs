@@ -149,3 +149,41 @@ async fn a_slow_but_moving_body_is_not_cut() {
     let proxy = Proxy::start(&text);
     assert_eq!(get(proxy.address, "/", "").await.text(), "xxxxxxxx");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_stalls_after_its_answer_frees_the_upstream() {
+    let (sender, mut closed) = tokio::sync::mpsc::channel(1);
+    let upstream = Upstream::raw(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            skip_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            let mut sink = [0; 1024];
+            while stream.read(&mut sink).await.is_ok_and(|count| count > 0) {}
+            let _ = sender.send(()).await;
+        }
+    })
+    .await;
+    let text = legacy_at(&upstream.url()).replace("[upstreams", "idle_timeout = \"300ms\"\n[upstreams");
+    let proxy = Proxy::start(&text);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome").await;
+    assert_eq!(client.head().await.status, 401);
+    tokio::time::timeout(Duration::from_secs(5), closed.recv()).await.expect("closed in time").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_uploading_is_told_so() {
+    let upstream = Upstream::named("never").await;
+    let text = legacy_at(&upstream.url()).replace("[upstreams", "idle_timeout = \"300ms\"\n[upstreams");
+    let proxy = Proxy::start(&text);
+    let mut client = Client::connect(proxy.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nsome").await;
+    let answer = client.head().await;
+    assert_eq!(
+        (answer.status, answer.header("banyan-reason")),
+        (408, Some("upload-idle")),
+        "{}",
+        answer.head
+    );
+}

@@ -99,3 +99,32 @@ async fn the_access_log_tells_who_answered_and_no_secret() {
     assert_eq!(line["upstream"], "legacy");
     assert!(!text.contains("secret"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_our_own_is_logged_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let log = Some(AccessLogTarget::File(path.clone()));
+    let dead = legacy_at(&format!("http://{}", crate::upstream::nobody()));
+    let proxy = Proxy::start_with(&dead, banyan_gateway::Settings { access_log: log, ..settings() });
+    let answer = crate::client::get(proxy.address, "/", "").await;
+    assert_eq!(proxy.drained(), Drained::Clean);
+    let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!((&line["arm"], &line["status"]), (&"banyan".into(), &502.into()), "{line}");
+    assert_eq!((&line["banyan_reason"], &line["retries"]), (&"connect-error".into(), &1.into()), "{line}");
+    assert_eq!(line["bytes_out"], answer.body.len());
+    assert!(line["aborted"].is_null(), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_accepted_just_before_the_stop_is_served() {
+    let upstream = Upstream::named("ok").await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    proxy.until("accepted", || proxy.metric("banyan_open_connections") >= 1.0);
+    proxy.stop();
+    proxy.until("not accepting", || !proxy.gateway.is_accepting());
+    let answer = client.get("/", "").await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{}", answer.head);
+    assert_eq!(proxy.drained(), Drained::Clean);
+}

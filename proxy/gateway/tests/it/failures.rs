@@ -177,3 +177,28 @@ async fn a_name_is_resolved() {
     let answer = tokio::time::timeout(Duration::from_secs(10), get(proxy.address, "/", "")).await.unwrap();
     assert_eq!((answer.status, answer.header("banyan-reason")), (502, Some("connect-error")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_with_side_effects_is_never_sent_again() {
+    let upstream = hangs_up().await;
+    let route = "[[route]]\nname = \"views\"\npath = \"/tickets/{id}\"\nside_effects = true\n";
+    let proxy = Proxy::start(&(legacy_at(&upstream.url()) + route));
+    let mut client = Client::connect(proxy.address).await;
+    assert_eq!(client.get("/tickets/7", "").await.status, 200);
+    assert_eq!(client.get("/tickets/7", "").await.status, 502);
+    assert_eq!(upstream.connections(), 1, "the request went out on another connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_coded_in_another_way_is_502() {
+    let upstream = Upstream::raw(|mut stream| async move {
+        let mut sink = [0; 1024];
+        let _ = stream.read(&mut sink).await;
+        let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+        let _ = stream.write_all(answer).await;
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let answer = get(proxy.address, "/", "").await;
+    assert_eq!((answer.status, answer.header("banyan-reason")), (502, Some("bad-answer")));
+}

@@ -33,8 +33,10 @@ async fn a_trusted_proxy_is_believed_and_appended_to() {
     let text =
         legacy_at(&upstream.url()).replace("[upstreams", "trusted_proxies = [\"127.0.0.0/8\"]\n[upstreams");
     let proxy = Proxy::start(&text);
-    get(proxy.address, "/", "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n").await;
+    let lines = "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX_Forwarded_For: 6.6.6.6\r\n";
+    get(proxy.address, "/", lines).await;
     let headers = &upstream.seen()[0].headers;
+    assert!(!headers.contains_key("x_forwarded_for"), "{headers:?}");
     assert_eq!(headers["x-forwarded-for"], "1.2.3.4, 127.0.0.1");
     assert_eq!(headers["x-forwarded-proto"], "https");
 }

@@ -300,3 +300,56 @@ async fn interim_answers_are_dropped_and_counted() {
         proxy.counters()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_may_have_a_body_in_chunks() {
+    let upstream = Upstream::named("ok").await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    client
+        .send("GET /_search HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(&upstream.seen()[0].body[..], b"{}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_lengths_of_an_answer_the_chunks_count() {
+    let upstream = fixed(
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
+    )
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let answer = get(proxy.address, "/", "").await;
+    assert_eq!((answer.header("content-length"), answer.text()), (None, "0123456789"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_1_0_upstream_does_not_cost_the_client_its_connection() {
+    let upstream = Upstream::raw(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nold").await.unwrap();
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..3 {
+        let answer = client.get("/", "").await;
+        assert!(answer.head.starts_with("HTTP/1.1 200"), "{}", answer.head);
+        assert_eq!(answer.text(), "old");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_do_not_cost_the_upstream_connection() {
+    let upstream = fixed(
+        "HTTP/1.1 200 OK\r\nTrailer: x-checksum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-checksum: 7\r\n\r\n",
+    )
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..5 {
+        assert_eq!(client.get("/", "").await.text(), "ok");
+    }
+    assert_eq!(upstream.connections(), 1);
+}

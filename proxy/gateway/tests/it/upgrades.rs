@@ -109,3 +109,30 @@ async fn a_silent_stream_is_closed_after_the_idle_time() {
     assert_eq!(client.head().await.status, 101);
     assert_eq!(client.rest().await, b"");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_half_closes_still_hears_the_client() {
+    let (sender, mut heard) = tokio::sync::mpsc::channel(1);
+    let upstream = Upstream::raw(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            head_of(&mut stream).await;
+            let answer =
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nbye";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+            let _ = sender.send(rest).await;
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    client.send(ASK).await;
+    assert_eq!(client.head().await.status, 101);
+    assert_eq!(client.rest().await, b"bye");
+    client.send("still here").await;
+    client.stream.shutdown().await.unwrap();
+    assert_eq!(heard.recv().await.unwrap(), b"still here");
+}
