@@ -370,7 +370,7 @@ pub struct Pin {
 /// 410 Gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retire {
-    /// Where to read more, sent as `Link: <...>; rel="deprecation"` (RFC 9745).
+    /// Where to read more: ready-made `Link` value, `<...>; rel="deprecation"` (RFC 9745).
     pub link: Option<HeaderValue>,
 }
 

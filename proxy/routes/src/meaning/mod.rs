@@ -2,8 +2,9 @@
 //!
 //! Every problem of every file is collected; a table is made only when there is no error.
 //!
-//! - `catalog`: names of one kind, and who uses them. `defaults`, `upstream`, `cohort`, `route`: the parts.
-//! - `target`, `host`, `method`, `path`, `condition`, `end`: the values of these parts that have rules of their own.
+//! - `catalog`: names of one kind, and who uses them.
+//! - `defaults`, `upstream`, `store`, `cohort`, `route`, `split`: the parts.
+//! - `target`, `host`, `method`, `network`, `path`, `condition`, `end`: values with rules of their own.
 //! - `hashing`: one namespace of hash names. `safety`: who may write where, and which client keeps its arm.
 
 mod catalog;
@@ -18,6 +19,7 @@ mod network;
 mod path;
 mod route;
 mod safety;
+mod split;
 mod store;
 mod target;
 mod upstream;

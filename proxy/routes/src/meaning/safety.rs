@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::method::any_unsafe;
-use super::route::{Placed, SplitSpots};
+use super::route::Placed;
+use super::split::SplitSpots;
 use crate::problem::{Draft, Problems};
 use crate::table::{Destination, Route, Share, Split, StickySource, Store, StoreMode, Writer};
 

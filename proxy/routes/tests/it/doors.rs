@@ -87,6 +87,18 @@ fn a_report_has_a_bound() {
 }
 
 #[test]
+fn ten_thousand_routes_are_read() {
+    let mut text = HEAD.to_owned();
+    for number in 0..10_000 {
+        writeln!(text, "[[route]]\nname = \"r{number}\"\npath = \"/api/{number}/*\"\nto = \"a\"").unwrap();
+        writeln!(text, "percent = 0\nsticky = [\"client-ip\"]").unwrap();
+    }
+    let (table, report) = parse(&text);
+    assert!(!report.has_errors(), "{report}");
+    assert_eq!(table.unwrap().routes().len(), 10_000);
+}
+
+#[test]
 fn a_line_without_end_is_cut_in_the_report() {
     let text = format!(
         "{HEAD}[[route]]\nname = \"r\"\npath = \"/{}\"\nmeta = {{ a = \"{}\", b = 5 }}\n",

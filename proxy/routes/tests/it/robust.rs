@@ -77,6 +77,11 @@ proptest! {
     fn arbitrary_lines(lines in proptest::collection::vec("[a-z_.\\[\\]\"= ${}0-9,/:*-]{0,30}", 0..20)) {
         parse(&main_only(lines.join("\n")));
     }
+}
+
+proptest! {
+    // Whole files take milliseconds each where nothing is optimised.
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn mutated_files(case in any::<Index>(), mutations in proptest::collection::vec(mutation(), 1..6)) {
