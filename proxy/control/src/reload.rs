@@ -1,20 +1,18 @@
-//! Sees that the files changed, and hands them on once they have come to rest. The only file that names
-//! `notify`.
+//! Sees that the files changed, and hands them on once they have come to rest.
 //!
 //! Three things wake it: an event in a folder on the way to one of the files, a look every two seconds for
 //! what no event told, and a request (SIGHUP, `POST /api/v1/reload`). Text that was already tried is not
-//! tried again. All of it happens on one thread of its own, far from requests.
+//! tried again. All of it happens on one thread of its own, far from requests. `watch` is what an event is.
 
-use std::collections::{BTreeSet, HashSet};
+mod watch;
+
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use banyan_routes::FileSet;
-use notify::event::{AccessKind, AccessMode, ModifyKind};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
 use crate::absence::Absence;
@@ -22,18 +20,10 @@ use crate::api::{EndRollback, Reload, Rollback, RolledBack};
 use crate::files::{self, ReadError};
 use crate::places::places;
 use crate::swap::{NoSuchRoute, Swap};
+use watch::{Noticed, Watch};
 
 /// The safety net under the events.
 const POLL: Duration = Duration::from_secs(2);
-
-/// The folders are quiet when nothing happened in them for this long.
-const QUIET: Duration = Duration::from_millis(20);
-
-/// Longest wait for quiet: a log file in the same folder may never give any.
-const QUIET_WAIT_MAX: Duration = Duration::from_millis(200);
-
-/// Longest wait for a writer to close one of the files.
-const WRITER_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Readings until two in a row agree.
 const READINGS_MAX: usize = 5;
@@ -78,7 +68,7 @@ impl Reloader {
     /// Starts the thread. Without a main file it only answers requests.
     pub(crate) fn start(main: Option<PathBuf>, swap: Swap) -> std::io::Result<Self> {
         let (sender, inbox) = sync_channel(WAITING_MAX);
-        let noticed = Arc::new(Noticed { state: Mutex::new(NoticedState::new()), sender: sender.clone() });
+        let noticed = Arc::new(Noticed::new(sender.clone()));
         let watch = main.as_ref().and_then(|_| Watch::new(Arc::clone(&noticed)));
         let tried = swap.files().map(|files| Tried::Text(files::text_hash(files)));
         let mut worker = Worker {
@@ -301,7 +291,7 @@ impl Worker {
         let Some(main) = &self.main else { return false };
         let sets = [self.swap.files(), self.last_read.as_ref()];
         let found = places(main, sets.into_iter().flatten(), self.swap.variables());
-        self.noticed.state().files.clone_from(&found.files);
+        self.noticed.set_files(&found.files);
         self.watch.as_mut().is_some_and(|watch| watch.set(found.folders))
     }
 }
@@ -311,152 +301,5 @@ fn same(one: &Reading, two: &Reading) -> bool {
         (Ok((_, one)), Ok((_, two))) => one == two,
         (Err(one), Err(two)) => one.to_string() == two.to_string(),
         _ => false,
-    }
-}
-
-/// What the watcher's thread has seen.
-struct Noticed {
-    state: Mutex<NoticedState>,
-    sender: SyncSender<Message>,
-}
-
-struct NoticedState {
-    /// The reload thread knows that there is something to look at.
-    told: bool,
-    last: Instant,
-    /// Files of the set, without links.
-    files: BTreeSet<PathBuf>,
-    /// Of these, written to and not closed since.
-    being_written: HashSet<PathBuf>,
-}
-
-impl NoticedState {
-    fn new() -> Self {
-        Self { told: false, last: Instant::now(), files: BTreeSet::new(), being_written: HashSet::new() }
-    }
-}
-
-impl Noticed {
-    fn take_in(&self, event: &Event) {
-        // Reading a file gives events too: acting on them would go round for ever.
-        let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
-        if event.kind.is_access() && !closed {
-            return;
-        }
-        let mut state = self.state();
-        state.last = Instant::now();
-        for path in &event.paths {
-            if closed {
-                state.being_written.remove(path);
-            } else if matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)))
-                && state.files.contains(path)
-            {
-                state.being_written.insert(path.clone());
-            }
-        }
-        self.tell(state);
-    }
-
-    /// Wakes the reload thread, once for all events until it looks.
-    fn tell(&self, mut state: MutexGuard<'_, NoticedState>) {
-        if !state.told {
-            // A full inbox has the thread awake; it would miss this one only until the next poll.
-            state.told = !matches!(self.sender.try_send(Message::Changed), Err(TrySendError::Full(_)));
-        }
-    }
-
-    fn listen_again(&self) {
-        self.state().told = false;
-    }
-
-    fn wait_for_quiet(&self) {
-        let start = Instant::now();
-        loop {
-            let (quiet_at, written) = {
-                let state = self.state();
-                (state.last + QUIET, !state.being_written.is_empty())
-            };
-            let limit = start + if written { WRITER_WAIT_MAX } else { QUIET_WAIT_MAX };
-            let now = Instant::now();
-            if now >= limit || (now >= quiet_at && !written && now >= start + QUIET) {
-                // Whoever still writes has had its time.
-                self.state().being_written.clear();
-                return;
-            }
-            thread::sleep(QUIET / 4);
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, NoticedState> {
-        // The state is only a hint when to look; any of its values is a good one.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The folders watched now.
-struct Watch {
-    watcher: RecommendedWatcher,
-    folders: BTreeSet<PathBuf>,
-    refused: HashSet<PathBuf>,
-}
-
-impl Watch {
-    /// `None`, with a warning, when the system gives no watcher: the poll remains.
-    fn new(noticed: Arc<Noticed>) -> Option<Self> {
-        let handler = move |event: notify::Result<Event>| match event {
-            Ok(event) => noticed.take_in(&event),
-            // Events were lost: look.
-            Err(_) => noticed.tell(noticed.state()),
-        };
-        match notify::recommended_watcher(handler) {
-            Ok(watcher) => Some(Self { watcher, folders: BTreeSet::new(), refused: HashSet::new() }),
-            Err(error) => {
-                tracing::warn!(
-                    "cannot watch for changes, looking every {} s instead: {error}",
-                    POLL.as_secs()
-                );
-                None
-            }
-        }
-    }
-
-    /// Watches exactly these folders; true when one is new.
-    ///
-    /// The known ones are asked for again: a folder that was removed and made anew under the same name needs a
-    /// new watch, and asking twice for the same costs one system call.
-    fn set(&mut self, folders: BTreeSet<PathBuf>) -> bool {
-        let gone: Vec<_> = self.folders.difference(&folders).cloned().collect();
-        for folder in gone {
-            // Fails when the folder itself is gone, and then there is nothing left to end.
-            let _ = self.watcher.unwatch(&folder);
-            self.folders.remove(&folder);
-        }
-        let mut any_new = false;
-        for folder in folders {
-            if self.watch(&folder) {
-                any_new |= self.folders.insert(folder);
-            }
-        }
-        any_new
-    }
-
-    fn watch(&mut self, folder: &Path) -> bool {
-        match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Ok(()) => {
-                self.refused.remove(folder);
-                true
-            }
-            Err(error) => {
-                if self.refused.insert(folder.to_owned()) {
-                    let folder = folder.display();
-                    tracing::warn!(
-                        "cannot watch {folder}, looking every {} s instead: {error}",
-                        POLL.as_secs()
-                    );
-                }
-                self.folders.remove(folder);
-                false
-            }
-        }
     }
 }

@@ -74,7 +74,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("pingora", &["proxy/gateway/src/server.rs", "proxy/gateway/src/health.rs"]),
     ("pingora_load_balancing", &["proxy/gateway/src/health.rs"]),
     ("pingora_limits", &["proxy/gateway/src/targets.rs"]),
-    ("notify", &["proxy/control/src/reload.rs"]),
+    ("notify", &["proxy/control/src/reload/watch.rs"]),
     (
         "prometheus",
         &[

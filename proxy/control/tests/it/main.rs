@@ -7,6 +7,7 @@
 mod admin;
 mod history;
 mod includes;
+mod log;
 mod reload;
 mod run;
 mod site;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use banyan_control::api::ReloadResult::{Applied, Refused, Unchanged};
 use banyan_control::api::{HistoryKind, RolledBack};
 
+use crate::log;
 use crate::site::{LONG, SOON, Site, head, route, routes};
 
 /// Five saves in a row, each in effect within a second, none refused on the way: a watch that is lost with the
@@ -292,4 +293,20 @@ fn a_rollback_ended_on_purpose() {
     let entry = site.history().entries.remove(0);
     assert_eq!((entry.kind, entry.who.as_str()), (HistoryKind::RollbackEnd, "bob"));
     assert_eq!(entry.text_hash_before, Some(entry.text_hash));
+}
+
+/// The operator reads it in the log, without asking anybody.
+#[test]
+fn swaps_and_refusals_are_logged() {
+    log::catch();
+    let name = format!("route-{}", std::process::id());
+    let site = Site::start(&format!("{}{}", head(), route(&name, 0)));
+    site.write("routes.toml", &format!("{}{}", head(), route(&name, 25)));
+    site.until(SOON, "in force", |site| site.config().generation == 2);
+    assert!(log::caught().contains(&format!("configuration in force: {name} 0 % -> 25 %")));
+    site.write("routes.toml", "garbage");
+    site.until(SOON, "refused", |site| site.config().last_reload.result == Refused);
+    let log = log::caught();
+    assert!(log.contains("configuration refused whole, the old one stays in force"), "{log}");
+    assert!(log.contains(&format!("{}:1", site.path("routes.toml").display())), "{log}");
 }

@@ -27,7 +27,7 @@ fn config(admin: std::net::SocketAddr) -> Config {
 fn hangup_reloads_and_terminate_drains() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("routes.toml"), routes(0)).unwrap();
-    let (told, addresses) = mpsc::channel();
+    let (told, addresses) = mpsc::sync_channel(1);
     let options = options(folder.path());
     let running = thread::spawn(move || {
         run(options, &Registry::new(), |addresses| told.send(addresses.clone()).unwrap()).unwrap()
