@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use banyan_routes::{FileSet, SourceFile, Variables};
 use glob::{MatchOptions, Pattern};
@@ -15,10 +15,13 @@ use sha2::{Digest, Sha256};
 /// Longest file that is read. A table of 10 000 routes is about 2 MiB.
 pub(crate) const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Wildcards do not cross a `/` and do not match a leading dot, so that editors' and Kubernetes' hidden files
-/// are no part of the configuration.
-const MATCHING: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+/// Wildcards do not cross a `/`. That they do not match a leading dot is seen to by [`is_hidden`]: `glob` 0.3.4
+/// panics on a name that is not UTF-8 when asked for that.
+const MATCHING: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 /// Why a file set could not be read.
 #[derive(Debug)]
@@ -163,8 +166,10 @@ pub(crate) fn folder_of(main: &Path) -> &Path {
 pub(crate) fn is_included(files: &FileSet, file: &SourceFile, variables: &Variables) -> bool {
     let name = relative_name(files, file);
     patterns_of(&files.main, variables).iter().any(|pattern| {
-        Pattern::new(pattern.trim_start_matches("./"))
-            .is_ok_and(|pattern| pattern.matches_with(&name, MATCHING))
+        Pattern::new(pattern.trim_start_matches("./")).is_ok_and(|pattern| {
+            // An absolute pattern names the file as it was read.
+            pattern.matches_with(&name, MATCHING) || pattern.matches_with(&file.name, MATCHING)
+        })
     })
 }
 
@@ -190,6 +195,7 @@ fn expand(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, ReadError> {
     let plain = pattern.trim_start_matches("./");
     let whole = match folder_text {
         "" => plain.to_owned(),
+        _ if Path::new(plain).is_absolute() => plain.to_owned(),
         _ => format!("{}/{plain}", Pattern::escape(folder_text)),
     };
     if !pattern.contains(['*', '?', '[']) {
@@ -199,12 +205,37 @@ fn expand(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, ReadError> {
     let mut paths = Vec::new();
     for path in found {
         let path = path.map_err(unreadable_folder)?;
+        let relative = seen_from(folder, &path);
         // A dangling link counts as listed: reading it says whether it is there.
-        if !path.is_dir() {
-            paths.push(path);
+        if !is_hidden(relative, plain) && !path.is_dir() {
+            paths.push(folder.join(relative));
         }
     }
     Ok(paths)
+}
+
+/// What `glob` found, as seen from the folder asked about: of `./` it gives back nothing.
+fn seen_from<'p>(folder: &Path, found: &'p Path) -> &'p Path {
+    let bare = folder.strip_prefix(".").unwrap_or(folder);
+    found.strip_prefix(folder).or_else(|_| found.strip_prefix(bare)).unwrap_or(found)
+}
+
+/// Editors' and Kubernetes' hidden files and folders are no part of the configuration, unless the pattern itself
+/// writes the dot.
+fn is_hidden(relative: &Path, pattern: &str) -> bool {
+    let writes = |name: &str| {
+        pattern
+            .split('/')
+            .filter(|part| part.starts_with('.'))
+            .any(|part| Pattern::new(part).is_ok_and(|part| part.matches(name)))
+    };
+    relative.components().any(|part| match part {
+        Component::Normal(name) => {
+            let name = name.to_string_lossy();
+            name.starts_with('.') && !writes(&name)
+        }
+        _ => false,
+    })
 }
 
 fn named(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
@@ -284,6 +315,55 @@ mod tests {
         let names: Vec<_> = files.included.iter().map(|file| relative_name(&files, file)).collect();
         assert_eq!(names, ["routes.d/a.toml", "routes.d/b.toml"]);
         assert!(is_included(&files, &files.included[0], &Variables::new()));
+    }
+
+    /// Such a name in the folder once ended the reload thread.
+    #[test]
+    fn a_name_that_is_no_text_is_passed_over() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("routes.toml"), "include = [\"*.inc\", \"*/x.inc\"]").unwrap();
+        for name in [&b"\xff.inc"[..], b"a.inc", b".a.inc"] {
+            fs::write(folder.path().join(std::ffi::OsStr::from_bytes(name)), "").unwrap();
+        }
+        for name in ["seen", "..data"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("x.inc"), "").unwrap();
+        }
+        let files = set(folder.path());
+        let names: Vec<_> = files.included.iter().map(|file| relative_name(&files, file)).collect();
+        assert_eq!(names, ["a.inc", "seen/x.inc"]);
+    }
+
+    #[test]
+    fn a_dot_that_the_pattern_writes_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("routes.toml"), "include = [\".parts/*.inc\"]").unwrap();
+        fs::create_dir(folder.path().join(".parts")).unwrap();
+        fs::write(folder.path().join(".parts/a.inc"), "").unwrap();
+        assert_eq!(set(folder.path()).included.len(), 1);
+    }
+
+    #[test]
+    fn an_absolute_pattern_is_not_sought_under_the_folder() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let main = format!("include = [\"{}/*.inc\"]", elsewhere.path().display());
+        fs::write(folder.path().join("routes.toml"), main).unwrap();
+        fs::write(elsewhere.path().join("a.inc"), "").unwrap();
+        let files = read(&folder.path().join("routes.toml"), &Variables::new()).unwrap();
+        assert_eq!(files.included.len(), 1);
+        assert!(is_included(&files, &files.included[0], &Variables::new()));
+    }
+
+    #[test]
+    fn what_glob_found_is_named_like_the_main_file() {
+        for (folder, found) in [(".", "a.toml"), (".", "./a.toml"), ("./c", "c/a.toml"), ("c", "c/a.toml")] {
+            assert_eq!(
+                seen_from(Path::new(folder), Path::new(found)),
+                Path::new("a.toml"),
+                "{folder} {found}"
+            );
+        }
     }
 
     #[test]

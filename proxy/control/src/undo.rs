@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
-use crate::api::{HistoryEntry, HistoryKind, KeptSet};
+use crate::api::{HistoryEntry, HistoryKind, KeptFile, KeptSet};
 
 /// What to write to take the change back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,18 +52,25 @@ impl fmt::Display for UndoRefusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoFileChange => {
-                let hint = "hint: it ends with the next accepted change of the files";
+                let hint = "hint: it ends with the next accepted change of the files, or a restart";
                 write!(out, "the last change is a rollback held in memory, no file changed\n{hint}")
             }
             Self::WrongSet { expected, found } => {
                 let expected = expected.as_deref().unwrap_or("none");
-                write!(out, "the kept files do not belong to this change: expected {expected}, found {found}")
+                write!(
+                    out,
+                    "the kept files do not belong to this change: expected {expected}, found {found}"
+                )?;
+                write!(out, "\nhint: `banyan history` shows the changes, take this one back by hand")
             }
             Self::ChangedSince { file } => {
                 write!(out, "{file} was edited since in the same lines")?;
                 write!(out, "\nhint: take the change back by hand, `banyan history` shows it")
             }
-            Self::AlreadyUndone => write!(out, "the files already are as before the last change"),
+            Self::AlreadyUndone => {
+                write!(out, "the files already are as before the last change")?;
+                write!(out, "\nhint: `banyan history` shows what was in force when")
+            }
         }
     }
 }
@@ -149,7 +157,10 @@ fn with_changes(current: &KeptSet, changes: &[FileChange]) -> KeptSet {
             }
         }
     }
-    let included = included.into_iter().map(|(name, text)| crate::api::KeptFile { name, text }).collect();
+    let mut included: Vec<KeptFile> =
+        included.into_iter().map(|(name, text)| KeptFile { name, text }).collect();
+    // As they are sorted when read: another order would be another hash.
+    included.sort_by(|one, two| Path::new(&one.name).cmp(Path::new(&two.name)));
     let mut result = KeptSet { main, included, ..current.clone() };
     result.text_hash = crate::files::text_hash(&crate::history::file_set(&result));
     result
@@ -159,7 +170,6 @@ fn with_changes(current: &KeptSet, changes: &[FileChange]) -> KeptSet {
 #[allow(clippy::unwrap_used)] // a failed step fails the test
 mod tests {
     use super::*;
-    use crate::api::KeptFile;
 
     fn set(main: &str, included: &[(&str, &str)]) -> KeptSet {
         let file =
@@ -231,6 +241,14 @@ mod tests {
             FileChange { name: "b.toml".to_owned(), text: None },
         ];
         assert_eq!((undo.files.as_slice(), undo.result), (&expected[..], before));
+    }
+
+    /// By whole names of folders, as files are read; as strings `routes-extra/` would come first.
+    #[test]
+    fn files_stay_in_the_order_in_which_they_are_read() {
+        let before = set("m", &[("routes/a.toml", "a"), ("routes-extra/b.toml", "b")]);
+        let after = set("m", &[("routes/a.toml", "a"), ("routes-extra/b.toml", "c")]);
+        assert_eq!(undone(&before, &after, &after), Ok(before));
     }
 
     #[test]
