@@ -1,7 +1,8 @@
 //! What was in force when, who changed it, and the file sets to go back to.
 //!
 //! The proxy alone writes here, from its reload thread; the admin API reads. Without a state directory, or
-//! when it cannot be written, the history of this process stays in memory and the problem is shown.
+//! when it cannot be written, the history of this process stays in memory (with its last few file sets, so that
+//! undo works) and the problem is shown.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,6 +17,9 @@ use crate::state_dir::{self, StateDir, StateDirError};
 
 /// Most entries kept in memory and given out; the file holds more.
 pub(crate) const ENTRIES_MAX: usize = 1_000;
+
+/// Most file sets kept in memory, when they are not on disk. Each may be as long as all files together.
+const SETS_IN_MEMORY_MAX: usize = 20;
 
 /// The writing end, held by the reload thread.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(crate) struct HistoryView {
 struct Shared {
     /// Oldest first.
     entries: VecDeque<HistoryEntry>,
+    /// What is not on disk, used longest ago first.
+    sets: VecDeque<KeptSet>,
     problem: Option<String>,
 }
 
@@ -74,6 +80,7 @@ impl History {
     ///
     /// What the disk refuses stays in memory, with the problem shown until the next record succeeds.
     pub(crate) fn record(&mut self, files: Option<(&FileSet, &str)>, swap: Option<HistoryEntry>) {
+        let mut on_disk = false;
         if let Some(disk) = &mut self.disk {
             let problem = write(disk, files, swap.as_ref())
                 .err()
@@ -81,7 +88,11 @@ impl History {
             if let Some(problem) = &problem {
                 tracing::warn!("{problem}; the history stays in memory");
             }
+            on_disk = problem.is_none();
             self.view.set_problem(problem);
+        }
+        if let Some((files, text_hash)) = files.filter(|_| !on_disk) {
+            self.view.keep(kept_set(files, text_hash));
         }
         if let Some(swap) = swap {
             self.view.push(swap);
@@ -89,7 +100,7 @@ impl History {
     }
 
     fn without_disk(path: &Path, problem: &str) -> Self {
-        tracing::warn!(state_dir = %path.display(), "{problem}; history of this process stays in memory, undo cannot work");
+        tracing::warn!(state_dir = %path.display(), "{problem}; history of this process stays in memory");
         let view = HistoryView { shared: Arc::default(), state_dir: None };
         view.set_problem(Some(problem.to_owned()));
         Self { disk: None, view }
@@ -115,7 +126,11 @@ impl HistoryView {
 
     /// A kept set by the hash of its text. Reads the disk.
     pub(crate) fn set(&self, text_hash: &str) -> io::Result<Option<KeptSet>> {
-        self.state_dir.as_deref().map_or(Ok(None), |folder| state_dir::kept(folder, text_hash))
+        let in_memory = self.shared().sets.iter().find(|set| set.text_hash == text_hash).cloned();
+        match &self.state_dir {
+            Some(folder) if in_memory.is_none() => state_dir::kept(folder, text_hash),
+            _ => Ok(in_memory),
+        }
     }
 
     /// Where it is kept.
@@ -143,6 +158,15 @@ impl HistoryView {
             shared.entries.pop_front();
         }
         shared.entries.push_back(entry);
+    }
+
+    fn keep(&self, set: KeptSet) {
+        let mut shared = self.shared();
+        shared.sets.retain(|known| known.text_hash != set.text_hash);
+        if shared.sets.len() == SETS_IN_MEMORY_MAX {
+            shared.sets.pop_front();
+        }
+        shared.sets.push_back(set);
     }
 
     fn set_problem(&self, problem: Option<String>) {

@@ -7,8 +7,9 @@
 //! ```
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -65,6 +66,8 @@ impl std::error::Error for StateDirError {}
 pub(crate) struct StateDir {
     path: PathBuf,
     history: File,
+    /// The last write failed and may have left half a line.
+    torn: bool,
     /// Held open: closing it gives the lock away.
     _lock: File,
 }
@@ -74,12 +77,14 @@ impl StateDir {
     pub(crate) fn open(path: &Path) -> Result<Self, StateDirError> {
         let unusable = |at: &Path, error| StateDirError::Unusable { path: at.to_owned(), error };
         let sets = path.join("sets");
-        fs::create_dir_all(&sets).map_err(|error| unusable(path, error))?;
+        // Files may hold addresses and names that are nobody else's business.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&sets);
+        made.map_err(|error| unusable(path, error))?;
         let lock = take_lock(path)?;
         remove_unfinished(&sets);
         let name = path.join("history.jsonl");
         let history = open_history(&name).map_err(|error| unusable(&name, error))?;
-        Ok(Self { path: path.to_owned(), history, _lock: lock })
+        Ok(Self { path: path.to_owned(), history, torn: false, _lock: lock })
     }
 
     /// The folder.
@@ -114,17 +119,19 @@ impl StateDir {
             fs::rename(&name, self.path.join("history.1.jsonl"))?;
             self.history = open_history(&name)?;
         }
-        let mut line = serde_json::to_vec(entry)?;
+        let mut line = if self.torn { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut line, entry)?;
         line.push(b'\n');
-        self.history.write_all(&line)?;
-        self.history.sync_data()
+        let written = self.history.write_all(&line).and_then(|()| self.history.sync_data());
+        self.torn = written.is_err();
+        written
     }
 
     /// Keeps a file set, whole or not at all, and lets go of the ones applied longest ago.
     pub(crate) fn keep(&self, set: &KeptSet) -> io::Result<()> {
         let folder = self.path.join("sets");
         let unfinished = folder.join(format!("{}.new", set.text_hash));
-        let mut file = File::create(&unfinished)?;
+        let mut file = ours().write(true).truncate(true).create(true).open(&unfinished)?;
         file.write_all(&serde_json::to_vec(set)?)?;
         file.sync_all()?;
         fs::rename(&unfinished, set_path(&self.path, &set.text_hash))?;
@@ -150,10 +157,17 @@ fn set_path(state_dir: &Path, hash: &str) -> PathBuf {
     state_dir.join("sets").join(format!("{hash}.json"))
 }
 
+/// A file made with these is readable by its owner alone.
+fn ours() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
 fn take_lock(folder: &Path) -> Result<File, StateDirError> {
     let path = folder.join("lock");
     let unusable = |error| StateDirError::Unusable { path: path.clone(), error };
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let opened = ours().read(true).write(true).create(true).truncate(false).open(&path);
     let mut lock = opened.map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
@@ -174,7 +188,7 @@ fn take_lock(folder: &Path) -> Result<File, StateDirError> {
 /// Opens for appending. A last line without its end was torn by a crash: it gets one, so that the next line
 /// stands alone.
 fn open_history(name: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(name)?;
+    let mut file = ours().read(true).append(true).create(true).open(name)?;
     let length = file.metadata()?.len();
     if length > 0 {
         let mut last = [0];
@@ -212,4 +226,55 @@ fn forget_oldest(folder: &Path) -> io::Result<()> {
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step fails the test
+mod tests {
+    use super::*;
+    use crate::api::HistoryKind;
+
+    fn entry() -> HistoryEntry {
+        HistoryEntry {
+            at: String::new(),
+            generation: 1,
+            before: None,
+            after: String::new(),
+            text_hash: String::new(),
+            text_hash_before: None,
+            kind: HistoryKind::Start,
+            who: "ann".to_owned(),
+            why: None,
+            changes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn half_a_line_does_not_eat_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = StateDir::open(folder.path()).unwrap();
+        // As a disk does that is full in the middle of a line.
+        disk.history.write_all(b"{\"at\":").unwrap();
+        disk.torn = true;
+        disk.append(&entry()).unwrap();
+        disk.append(&entry()).unwrap();
+        let (entries, skipped) = disk.entries().unwrap();
+        assert_eq!((entries.len(), skipped), (2, 1));
+    }
+
+    #[test]
+    fn what_is_written_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let disk = StateDir::open(&state).unwrap();
+        let file_set = banyan_routes::FileSet {
+            main: banyan_routes::SourceFile { name: "routes.toml".to_owned(), text: String::new() },
+            included: Vec::new(),
+        };
+        disk.keep(&crate::history::kept_set(&file_set, "0")).unwrap();
+        let mode = |name: &str| fs::metadata(state.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(""), mode("sets")), (0o700, 0o700));
+        assert_eq!((mode("history.jsonl"), mode("lock"), mode("sets/0.json")), (0o600, 0o600, 0o600));
+    }
 }
