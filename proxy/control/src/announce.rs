@@ -35,6 +35,11 @@ impl Announcements {
         self.waiting.remove(place).map(|(_, announcement)| announcement)
     }
 
+    /// Whether the text with this hash is waited for.
+    pub(crate) fn holds(&self, text_hash: &str, now: Instant) -> bool {
+        self.waiting.iter().any(|(until, known)| *until > now && known.after_hash == text_hash)
+    }
+
     fn forget_old(&mut self, now: Instant) {
         self.waiting.retain(|(until, _)| *until > now);
     }

@@ -6,6 +6,7 @@
 
 mod watch;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -88,6 +89,11 @@ impl Reloader {
         Ok(Self { handle: ReloadHandle { sender }, thread: Some(thread) })
     }
 
+    /// Ends without waiting for a slow disk: the process is about to go.
+    pub(crate) fn abandon(mut self) {
+        self.thread = None;
+    }
+
     /// A handle to ask with.
     pub(crate) fn handle(&self) -> ReloadHandle {
         self.handle.clone()
@@ -97,8 +103,8 @@ impl Reloader {
 impl Drop for Reloader {
     fn drop(&mut self) {
         // A full inbox is worked off, so this waits no longer than one reload; a dead thread is an error here.
-        let _ = self.handle.sender.send(Message::Stop);
         if let Some(thread) = self.thread.take() {
+            let _ = self.handle.sender.send(Message::Stop);
             let _ = thread.join();
         }
     }
@@ -160,23 +166,31 @@ impl Worker {
     fn run(mut self) {
         let mut poll_at = Instant::now() + POLL;
         // The files may have changed between their first reading and the first watch.
-        self.look();
+        let _ = self.guarded(Self::look);
         loop {
             let retry_at = self.is_newly_missing().then(|| Instant::now() + MISSING_RETRY);
             let wake_at = retry_at.map_or(poll_at, |retry_at| retry_at.min(poll_at));
-            match self.inbox.recv_timeout(wake_at.saturating_duration_since(Instant::now())) {
+            let message = self.inbox.recv_timeout(wake_at.saturating_duration_since(Instant::now()));
+            match message {
                 // In a folder that is never quiet this also bounds how often we look.
                 Ok(Message::Changed) => self.noticed.wait_for_quiet(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Reload(answer)) => {
                     // Whoever asked may have gone away.
-                    let _ = answer.send(self.reload_now());
+                    if let Some(done) = self.guarded(Self::reload_now) {
+                        let _ = answer.send(done);
+                    }
                 }
                 Ok(Message::Rollback(order, answer)) => {
-                    let _ = answer.send(self.swap.rollback(order));
+                    // Without an answer, whoever asked hears that the thread is busy.
+                    if let Some(done) = self.guarded(|worker| worker.rollback(order)) {
+                        let _ = answer.send(done);
+                    }
                 }
                 Ok(Message::EndRollback(order, answer)) => {
-                    let _ = answer.send(self.swap.end_rollback(order));
+                    if let Some(done) = self.guarded(|worker| worker.swap.end_rollback(order)) {
+                        let _ = answer.send(done);
+                    }
                 }
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -184,8 +198,33 @@ impl Worker {
                 poll_at = Instant::now() + POLL;
                 self.absence.tick();
             }
-            self.look();
+            let _ = self.guarded(Self::look);
         }
+    }
+
+    /// A panic must not end reloading: it is refused like a bad file, once until something else comes.
+    fn guarded<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        // A swap ends with one assignment each of table and files: half of one is a good state to go on from.
+        let done = catch_unwind(AssertUnwindSafe(|| act(self))).ok();
+        if done.is_none() {
+            let panicked = Some(Tried::Failed("panicked".to_owned()));
+            if self.tried != panicked {
+                self.tried = panicked;
+                let main = self.main.clone().unwrap_or_default();
+                self.swap.panicked(&main);
+            }
+        }
+        done
+    }
+
+    /// The floor at once; then what was saved before it, which does not lift it. Answered after that, so that
+    /// whatever is saved after the answer does.
+    fn rollback(&mut self, order: Rollback) -> Result<RolledBack, NoSuchRoute> {
+        let answer = self.swap.rollback(order.clone())?;
+        self.swap.hold(order);
+        // A panic in there must not leave the hold behind.
+        let _ = self.guarded(Self::look);
+        Ok(self.swap.release(answer))
     }
 
     /// Reads and tries what is new. A folder that came into view meanwhile may have changed before its watch
@@ -279,9 +318,13 @@ impl Worker {
     }
 
     fn read(&mut self, main: &Path) -> Reading {
-        let files = files::read(main, self.swap.variables())?;
-        let files = self.absence.fill(files, self.swap.files(), self.swap.variables());
-        let hash = files::text_hash(&files);
+        let mut files = files::read(main, self.swap.variables())?;
+        let mut hash = files::text_hash(&files);
+        // A command that removes a file says so: there is nothing to wait for.
+        if !self.swap.is_announced(&hash) {
+            files = self.absence.fill(files, self.swap.files(), self.swap.variables());
+            hash = files::text_hash(&files);
+        }
         self.last_read = Some(files.clone());
         Ok((files, hash))
     }

@@ -142,6 +142,7 @@ async fn until_stopped(
         drained = draining => drained.map(ExitReason::Stopped).map_err(|_| RunError::GatewayEnded),
         name = signals.stop() => {
             tracing::warn!("{name} again: ending at once");
+            proxy.reloader.abandon();
             Ok(ExitReason::Interrupted)
         }
     }
@@ -165,7 +166,7 @@ pub struct Proxy {
     gateway: Gateway,
     // Dropped in this order: no answer after the reload thread has gone.
     admin: Admin,
-    _reloader: Reloader,
+    reloader: Reloader,
 }
 
 impl Proxy {
@@ -198,7 +199,7 @@ impl Proxy {
         let (stop, mut ended) = start_gateway(gateway.clone()).map_err(RunError::System)?;
         wait_until_accepting(&gateway, &mut ended)?;
         phase.send_replace(Phase::Ready);
-        Ok(Self { stop, phase, ended, reload, gateway, admin, _reloader: reloader })
+        Ok(Self { stop, phase, ended, reload, gateway, admin, reloader })
     }
 
     /// Where it listens.

@@ -30,6 +30,8 @@ pub(crate) struct Swap {
     accepted_text_hash: String,
     in_force: Arc<RouteTable>,
     floor: bool,
+    /// A rollback just ordered: it outlasts what was saved before it.
+    holding: Option<api::Rollback>,
     generation: u64,
     since: String,
 }
@@ -101,6 +103,7 @@ impl Swap {
             accepted_text_hash: text_hash,
             in_force: table,
             floor: false,
+            holding: None,
             generation: 1,
             since,
         }
@@ -114,6 +117,11 @@ impl Swap {
     /// The files of the configuration in force.
     pub(crate) fn files(&self) -> Option<&FileSet> {
         self.accepted_files.as_ref()
+    }
+
+    /// Whether a command said that it is about to write this text.
+    pub(crate) fn is_announced(&self, text_hash: &str) -> bool {
+        self.view.is_announced(text_hash)
     }
 
     /// The environment as the process was given it.
@@ -138,12 +146,39 @@ impl Swap {
             return self.ended(ReloadResult::Unchanged, text_hash, &report);
         }
         self.accepted = Arc::new(table);
-        self.floor = false;
+        let table = self.wanted();
+        self.floor = table.hash() != self.accepted.hash();
         let announced = self.view.announced(&text_hash);
         let (who, why) = announced.map_or(("file".to_owned(), None), |known| (known.who, known.why));
         let cause = Cause { kind: HistoryKind::Reload, who, why, text_hash_before: Some(before) };
-        self.put_in_force(Arc::clone(&self.accepted), cause);
+        self.put_in_force(table, cause);
         self.ended(ReloadResult::Applied, text_hash, &report)
+    }
+
+    /// What the files mean, under the rollback that was ordered after they were saved.
+    fn wanted(&self) -> Arc<RouteTable> {
+        let held = self.holding.as_ref().and_then(|order| floored(&self.accepted, order).ok());
+        held.map_or_else(|| Arc::clone(&self.accepted), |rolled| Arc::new(rolled.table))
+    }
+
+    /// Until [`Swap::release`], a change of the files does not lift this rollback.
+    pub(crate) fn hold(&mut self, order: api::Rollback) {
+        self.holding = Some(order);
+    }
+
+    /// From now on a change of the files counts as later than the rollback. Tells the answer of the rollback
+    /// what is in force by now.
+    pub(crate) fn release(&mut self, mut answer: api::RolledBack) -> api::RolledBack {
+        self.holding = None;
+        answer.generation = self.generation;
+        self.in_force.hash().as_str().clone_into(&mut answer.hash);
+        answer
+    }
+
+    /// A panic while reloading is refused like a bad file: seen, and nothing changes.
+    pub(crate) fn panicked(&mut self, main: &Path) -> Reload {
+        let message = "reloading failed; this is a bug of banyan".to_owned();
+        self.refused(String::new(), &whole_file("reload-failed", &main.display().to_string(), message, None))
     }
 
     /// Files that cannot be read are refused like files that cannot be understood.
@@ -216,7 +251,10 @@ impl Swap {
         let old = std::mem::replace(&mut self.in_force, table);
         self.since = clock::now();
         let (before, after) = (old.hash().as_str().to_owned(), self.in_force.hash().as_str().to_owned());
-        let changes = change_lines(&old, &self.in_force);
+        let mut changes = change_lines(&old, &self.in_force);
+        if self.floor && cause.kind == HistoryKind::Reload {
+            changes.push("the rollback held in memory goes on".to_owned());
+        }
         self.metrics.in_force(self.generation, &after);
         tracing::info!(
             generation = self.generation,
@@ -318,7 +356,10 @@ fn entry_of_start(
     variables: &Variables,
 ) -> Option<HistoryEntry> {
     let last = history.last();
-    if last.as_ref().is_some_and(|last| last.after == table.hash().as_str()) {
+    // A floor ends with the process, which is a change even when the files meanwhile mean the same.
+    let known =
+        |last: &HistoryEntry| last.kind != HistoryKind::Rollback && last.after == table.hash().as_str();
+    if last.as_ref().is_some_and(known) {
         return None;
     }
     let changes = last.as_ref().map_or_else(
@@ -345,13 +386,14 @@ fn changes_since(
     table: &RouteTable,
     variables: &Variables,
 ) -> Vec<String> {
+    let mut told = Vec::new();
     if last.kind == HistoryKind::Rollback {
-        return vec!["the rollback held in memory ended with the restart".to_owned()];
+        told.push("the rollback held in memory ended with the restart".to_owned());
     }
     let kept = history.view().set(&last.text_hash).ok().flatten();
     let old = kept.and_then(|kept| load::parse(&crate::history::file_set(&kept), variables).0);
-    let changes = old.map(|old| change_lines(&old, table)).unwrap_or_default();
-    if changes.is_empty() { vec!["started with another configuration".to_owned()] } else { changes }
+    told.extend(old.map(|old| change_lines(&old, table)).unwrap_or_default());
+    if told.is_empty() { vec!["started with another configuration".to_owned()] } else { told }
 }
 
 /// One problem as the admin API tells it.

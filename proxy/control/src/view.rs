@@ -43,6 +43,11 @@ impl View {
         locked(&self.announcements).take(text_hash, Instant::now())
     }
 
+    /// Whether somebody announced this text and it has not come.
+    pub(crate) fn is_announced(&self, text_hash: &str) -> bool {
+        locked(&self.announcements).holds(text_hash, Instant::now())
+    }
+
     /// The swaps.
     pub(crate) fn history(&self) -> &HistoryView {
         &self.history

@@ -21,6 +21,9 @@ use crate::explain::{DEFAULT_ROUTE, place, split};
 use crate::metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
 use crate::reload::Busy;
 
+/// Longest `who` and `why`.
+const WORDS_BYTES_MAX: usize = 1024;
+
 /// A refusal with its status.
 pub(super) struct Refused {
     status: StatusCode,
@@ -105,18 +108,24 @@ pub(super) async fn reload(State(sources): State<Sources>, body: Body) -> Answer
 }
 
 pub(super) async fn rollback(State(sources): State<Sources>, body: Body) -> Answer<api::RolledBack> {
-    let Json(rolled) = answered(sources.reload.rollback(parsed(body)?)).await?;
+    let mut order: api::Rollback = parsed(body)?;
+    (order.who, order.why) = (printable(&order.who), order.why.as_deref().map(printable));
+    let Json(rolled) = answered(sources.reload.rollback(order)).await?;
     rolled
         .map(Json)
         .map_err(|unknown| Refused::new(StatusCode::NOT_FOUND, "no-such-route", unknown.to_string()))
 }
 
 pub(super) async fn end_rollback(State(sources): State<Sources>, body: Body) -> Answer<api::RolledBack> {
-    answered(sources.reload.end_rollback(parsed(body)?)).await
+    let mut order: api::EndRollback = parsed(body)?;
+    (order.who, order.why) = (printable(&order.who), order.why.as_deref().map(printable));
+    answered(sources.reload.end_rollback(order)).await
 }
 
 pub(super) async fn announce(State(sources): State<Sources>, body: Body) -> Result<StatusCode, Refused> {
-    sources.view.announce(parsed(body)?);
+    let mut announced: api::Announcement = parsed(body)?;
+    (announced.who, announced.why) = (printable(&announced.who), announced.why.as_deref().map(printable));
+    sources.view.announce(announced);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -158,6 +167,13 @@ pub(super) async fn not_found() -> Refused {
 pub(super) async fn method_not_allowed() -> Refused {
     let message = "this endpoint does not answer this method".to_owned();
     Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method", message)
+}
+
+/// What goes into the history and onto terminals: without control characters, and not without end.
+fn printable(text: &str) -> String {
+    let mut text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    text.truncate(text.floor_char_boundary(WORDS_BYTES_MAX));
+    text
 }
 
 async fn answered<T>(asked: Result<oneshot::Receiver<T>, Busy>) -> Answer<T> {

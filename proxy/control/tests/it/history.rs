@@ -141,3 +141,53 @@ fn a_disk_that_fails_later_is_told_and_forgiven() {
     site.until(LONG, "forgiven", |site| site.config().history_problem.is_none());
     assert_eq!(site.history().entries.len(), 3);
 }
+
+/// The tour in the README has no state directory, and undoes.
+#[test]
+fn without_a_state_directory_the_last_sets_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("routes.toml"), routes(0)).unwrap();
+    let mut options = options(folder.path());
+    options.state_dir = None;
+    let proxy = banyan_control::Proxy::start(options, &banyan_control::Registry::new()).unwrap();
+    let site = Site { admin: proxy.addresses().admin, proxy, folder };
+    for percent in 1..=21 {
+        saved(&site, percent);
+    }
+    let entries = site.history().entries;
+    let set: KeptSet = site.get(&format!("/api/v1/history/sets/{}", entries[1].text_hash));
+    assert_eq!(set.main.text, routes(20));
+    let oldest = &entries[21].text_hash;
+    let head = format!("GET /api/v1/history/sets/{oldest} HTTP/1.1\r\nHost: localhost\r\n");
+    assert_eq!(crate::site::ask(site.admin, &head, "").status, 404, "twenty are kept");
+}
+
+#[test]
+fn a_floor_ends_with_the_process_and_the_history_says_so() {
+    let site = Site::start(&routes(50));
+    assert_eq!(site.post("/api/v1/rollback", "{\"who\":\"ann\",\"why\":null}").status, 200);
+    let Site { proxy, folder, .. } = site;
+    proxy.stop().unwrap();
+    // The same table as the floor.
+    fs::write(folder.path().join("routes.toml"), routes(0)).unwrap();
+    let entry = Site::start_in(folder).history().entries.remove(0);
+    assert_eq!(entry.kind, HistoryKind::Start);
+    assert_eq!(
+        entry.changes,
+        [
+            "the rollback held in memory ended with the restart",
+            "orders 50 % -> 0 % (50 % of clients move to legacy)"
+        ]
+    );
+}
+
+#[test]
+fn names_and_reasons_are_printable_and_bounded() {
+    let site = Site::start(&routes(50));
+    let long = "é".repeat(2000);
+    let body = format!("{{\"who\":\"a\\u001b[2Jnn\",\"why\":\"{long}\"}}");
+    assert_eq!(site.post("/api/v1/rollback", &body).status, 200);
+    let entry = site.history().entries.remove(0);
+    assert_eq!((entry.who.as_str(), entry.why.unwrap().len()), ("a[2Jnn", 1024));
+    assert_eq!(entry.at.len(), "2026-01-01T00:00:00.000Z".len());
+}

@@ -310,3 +310,17 @@ fn swaps_and_refusals_are_logged() {
     assert!(log.contains("configuration refused whole, the old one stays in force"), "{log}");
     assert!(log.contains(&format!("{}:1", site.path("routes.toml").display())), "{log}");
 }
+
+/// What was saved before the order is taken in under the floor.
+#[test]
+fn a_rollback_outlasts_what_was_saved_before_it() {
+    let site = Site::start(&routes(50));
+    for percent in [60, 70, 80] {
+        site.write("routes.toml", &routes(percent));
+        rollback(&site, "{\"who\":\"ann\",\"why\":null}");
+        site.until(LONG, "read", |site| site.reload().result == Unchanged);
+        assert_eq!((site.percent(), site.config().floor), ("0".to_owned(), true), "saved at {percent} %");
+    }
+    site.write("routes.toml", &routes(10));
+    site.until(SOON, "saved later", |site| site.percent() == "10");
+}
