@@ -6,6 +6,7 @@ use std::time::Duration;
 use banyan_control::api;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use ureq::http::Response;
 
 use crate::failure::{Exit, Failure};
 
@@ -13,6 +14,9 @@ use crate::failure::{Exit, Failure};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer that is read: 10 000 routes are about 5 MiB.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How `explain` is asked.
+pub(crate) const EXPLAIN_HINT: &str = "banyan explain 'GET /path' -H 'name: value'";
 
 /// Where the admin API is: `http://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,11 @@ pub(crate) enum AdminError {
         /// What the system said.
         error: String,
     },
+    /// Somebody is there and says nothing in time: what was asked may still be done.
+    Silent {
+        /// Who was asked.
+        url: AdminUrl,
+    },
     /// The proxy refuses.
     Refused {
         /// HTTP status.
@@ -83,6 +92,10 @@ impl fmt::Display for AdminError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable { url, error } => write!(out, "no proxy answers at {url}: {error}"),
+            Self::Silent { url } => {
+                let seconds = ANSWER_TIMEOUT.as_secs();
+                write!(out, "no answer from {url} within {seconds} s; it may still act")
+            }
             Self::Refused { refusal, .. } => write!(out, "the proxy refuses: {}", refusal.message),
             Self::NotBanyan { url, found } => write!(out, "what answers at {url} is no Banyan: {found}"),
         }
@@ -93,10 +106,18 @@ impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         let message = error.to_string();
         match error {
+            AdminError::Silent { .. } => Self::new(Exit::TimedOut, message).hint("banyan status"),
             AdminError::Unreachable { .. } => Self::new(Exit::Unreachable, message)
                 .hint("start it with `banyan run`, or name it with `--admin ADDR`"),
-            AdminError::Refused { status: 401 | 403, .. } => {
+            AdminError::Refused { status: 401, .. } => {
                 Self::new(Exit::Failed, message).hint("give the token with `--admin-token-file FILE`")
+            }
+            AdminError::Refused { refusal, .. } if refusal.code == "foreign-host" => {
+                Self::new(Exit::Failed, message)
+                    .hint("ask it by its address, or start it with `--admin-host NAME`")
+            }
+            AdminError::Refused { refusal, .. } if refusal.code == "question" => {
+                Self::new(Exit::Usage, message).hint(EXPLAIN_HINT)
             }
             AdminError::Refused { .. } => Self::new(Exit::Failed, message).hint("banyan status"),
             AdminError::NotBanyan { .. } => {
@@ -160,6 +181,10 @@ impl Admin {
         self.post("rollback", rollback)
     }
 
+    pub(crate) fn end_rollback(&self, order: &api::EndRollback) -> Result<api::RolledBack, AdminError> {
+        self.post("rollback/end", order)
+    }
+
     /// The answer says nothing that matters.
     pub(crate) fn announce(&self, announcement: &api::Announcement) -> Result<(), AdminError> {
         self.send("announce", announcement).map(drop)
@@ -194,13 +219,17 @@ impl Admin {
 
     fn unreachable(&self, error: &ureq::Error) -> AdminError {
         let error = match error {
+            // A connection that does not come about within the time is nobody's answer.
+            ureq::Error::Timeout(kind) if *kind != ureq::Timeout::Connect => {
+                return AdminError::Silent { url: self.url.clone() };
+            }
             ureq::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
         AdminError::Unreachable { url: self.url.clone(), error }
     }
 
-    fn accepted(&self, mut answer: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>, AdminError> {
+    fn accepted(&self, mut answer: Response<ureq::Body>) -> Result<Vec<u8>, AdminError> {
         let status = answer.status();
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|error| self.unreachable(&error))?;

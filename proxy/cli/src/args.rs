@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     /// Admin address, of `run` to listen on, of other commands to ask [default: 127.0.0.1:9900]
     #[arg(long, global = true, env = "BANYAN_ADMIN", hide_env = true, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
-    /// File that holds the admin token; BANYAN_ADMIN_TOKEN holds it directly
+    /// File that holds the admin token; without it BANYAN_ADMIN_TOKEN holds it directly
     #[arg(long, global = true, env = "BANYAN_ADMIN_TOKEN_FILE", hide_env = true, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,
     /// What is logged, for example `info` or `warn,banyan_control=debug`
@@ -99,7 +99,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Change the share of a route, in the file, and wait until it is in force
     Shift(ShiftArgs),
-    /// Send all clients of a route, or of every route, back to legacy
+    /// Put the share of a route, or of every route, to 0; pinned clients stay where they are
     Rollback(RollbackArgs),
     /// List what was in force when, and who changed it
     History(HistoryArgs),
@@ -267,7 +267,9 @@ pub(crate) struct DiffArgs {
 
 /// `status`
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 5 when a target is unhealthy or the last reload was refused.")]
+#[command(
+    after_help = "Exit code 5 when a target is unhealthy, the last reload was refused, or a rollback is held in memory."
+)]
 pub(crate) struct StatusArgs {
     /// Show it anew until Ctrl-C
     #[arg(long)]
@@ -313,6 +315,9 @@ pub(crate) struct ShiftArgs {
     /// Edit the file without asking a running proxy
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Also when that ends a rollback held in memory
+    #[arg(long)]
+    pub(crate) lift_floor: bool,
     #[command(flatten)]
     pub(crate) edit: EditArgs,
 }
@@ -334,8 +339,8 @@ fn parse_percent(text: &str) -> Result<Share, String> {
 /// `rollback`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "With --all and a file that cannot be written, the running proxy holds every share at 0 in memory
-until the next accepted file.
+    after_help = "When the file cannot be written or has no effect, the running proxy holds the share, or every share, at 0
+in memory: until the next accepted file, `banyan undo`, or a restart.
 
 Examples:
   banyan rollback orders --why 'errors since 21:40'
@@ -372,7 +377,8 @@ pub(crate) struct HistoryArgs {
 /// `undo`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What was edited elsewhere in the files since then stays. Undoing twice restores the change."
+    after_help = "What was edited elsewhere in the files since then stays. Undoing twice restores the change.
+A rollback held in memory is ended: what the files say is in force again."
 )]
 pub(crate) struct UndoArgs {
     #[command(flatten)]

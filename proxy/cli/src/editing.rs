@@ -1,14 +1,18 @@
 //! What `shift`, `rollback` and `undo` share: edit the file, and wait until the running proxy has it in force.
 //!
-//! The order is what keeps it safe: ask the proxy, lock, read, work the edit out and validate it, announce, write
-//! if nobody else has written, wait. A text that the proxy refuses all the same is taken back.
+//! The order is what keeps it safe: ask the proxy, lock, read, make sure that the proxy reads the same, work the
+//! edit out and validate it, announce, write if nobody else has written, give the lock back, wait. A text that the
+//! proxy refuses all the same is taken back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use banyan_control::api::{Announcement, Config, Reload, ReloadResult};
+use banyan_control::api::{Announcement, Config, HistoryEntry, HistoryKind, Reload, ReloadResult};
 use banyan_control::edit::{EditError, EditSession, Plan};
+use banyan_control::text_hash;
+use banyan_routes::{Destination, Route, Share};
 
 use crate::admin::{Admin, AdminError};
 use crate::args::EditArgs;
@@ -21,12 +25,21 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// After this the proxy is asked to look at the files: it may have missed the change.
 const NUDGE_AFTER: Duration = Duration::from_secs(3);
 
+/// Longest wait for the lock when an edit that the proxy refused is taken back.
+const TAKE_BACK_WAIT: Duration = Duration::from_secs(5);
+/// Swaps looked through for one that was in force for less than [`LOOK_EVERY`].
+const RECENT_SWAPS: usize = 20;
+/// Routes named in one message.
+const NAMED_MAX: usize = 3;
+
 /// Why an edit stopped.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The file cannot be edited.
     Edit(EditError),
-    /// Anything else.
+    /// What the file says, or would say, is not what the proxy has in force.
+    NotInForce(Failure),
+    /// Anything else: no proxy answers, no such route.
     Failure(Failure),
 }
 
@@ -42,10 +55,16 @@ impl From<Failure> for Stop {
     }
 }
 
+impl From<AdminError> for Stop {
+    fn from(error: AdminError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
-            Stop::Failure(failure) => failure,
+            Stop::Failure(failure) | Stop::NotInForce(failure) => failure,
             Stop::Edit(error) => {
                 let exit = match error {
                     EditError::Invalid(_) | EditError::WouldBeInvalid(_) | EditError::Syntax { .. } => {
@@ -65,6 +84,7 @@ pub(crate) struct Editing<'a> {
     args: &'a EditArgs,
     proxy: Option<Running>,
     main: PathBuf,
+    lifts_floor: bool,
     /// The file set.
     pub(crate) session: EditSession,
 }
@@ -110,15 +130,77 @@ pub(crate) fn ask(settings: &Settings) -> Result<Running, Failure> {
 }
 
 impl<'a> Editing<'a> {
-    /// Locks and reads the file that the proxy reads, or the one named.
+    /// Locks and reads the file that the proxy reads, or the one named; waits at most `wait` for the lock.
     pub(crate) fn open(
         settings: &Settings,
         args: &'a EditArgs,
         proxy: Option<Running>,
+        wait: Duration,
     ) -> Result<Self, Stop> {
         let main = main_file(settings, proxy.as_ref())?;
-        let session = EditSession::open(&main, settings::variables(), args.timeout.0)?;
-        Ok(Self { args, proxy, main, session })
+        let session = EditSession::open(&main, settings::variables(), wait)?;
+        let editing = Self { args, proxy, main, lifts_floor: false, session };
+        editing.is_what_the_proxy_reads()?;
+        Ok(editing)
+    }
+
+    /// Whether the edit may end a rollback held in memory.
+    pub(crate) fn lifting_floor(self, lifts_floor: bool) -> Self {
+        Self { lifts_floor, ..self }
+    }
+
+    /// A file of the same name on another host, or in another folder, is another file.
+    fn is_what_the_proxy_reads(&self) -> Result<(), Stop> {
+        let Some(running) = &self.proxy else { return Ok(()) };
+        let ours = text_hash(self.session.files());
+        if running.config.last_reload.text_hash == ours {
+            return Ok(());
+        }
+        // It may not have seen the last save yet.
+        let reload = running.admin.reload()?;
+        if reload.text_hash == ours {
+            return Ok(());
+        }
+        let (url, file) = (running.admin.url(), self.file());
+        let report = reload.report.trim_end();
+        let failure = if reload.text_hash.is_empty() {
+            Failure::new(Exit::Invalid, format!("the proxy at {url} cannot read its files\n{report}"))
+                .hint("banyan status")
+        } else {
+            let message = format!("the proxy at {url} reads another file than {file}, nothing was written");
+            Failure::new(Exit::Failed, message)
+                .hint("name the file with `--routes FILE`, or the proxy with `--admin ADDR`")
+        };
+        Err(Stop::NotInForce(failure))
+    }
+
+    /// Nothing is to be written: then these shares must be in force, by route.
+    pub(crate) fn in_force(&self, wanted: &BTreeMap<&str, Share>) -> Result<Outcome, Stop> {
+        let Some(running) = &self.proxy else { return Ok(Outcome::default()) };
+        let reload = running.admin.reload()?;
+        if reload.result == ReloadResult::Refused {
+            let message = format!("{} says so, but the proxy refuses it\n{}", self.file(), reload.report);
+            return Err(Stop::NotInForce(Failure::new(Exit::Invalid, message).hint("banyan status")));
+        }
+        for route in running.admin.routes()?.routes {
+            let (Some(share), Some(percent)) = (wanted.get(route.name.as_str()), &route.percent) else {
+                continue;
+            };
+            if share.to_string() != *percent {
+                return Err(Stop::NotInForce(self.other_share(running, &route.name, *share, percent)));
+            }
+        }
+        Ok(Outcome { generation: Some(reload.generation), hash: Some(reload.hash) })
+    }
+
+    fn other_share(&self, running: &Running, route: &str, share: Share, percent: &str) -> Failure {
+        let file = self.file();
+        let message = format!("{route} is at {share} % in {file}, but {percent} % is in force");
+        if running.admin.config().is_ok_and(|config| config.floor) {
+            let message = format!("{message}: a rollback is held in memory");
+            return Failure::new(Exit::Failed, message).hint("`banyan undo` ends it");
+        }
+        Failure::new(Exit::Failed, message).hint("banyan status")
     }
 
     /// The proxy that was asked.
@@ -137,13 +219,36 @@ impl<'a> Editing<'a> {
             screen::say(&warning.rendered);
         }
         if let Some(running) = &self.proxy {
+            self.keeps_floor(running, plan)?;
             self.announce(running, plan);
         }
         self.session.commit(plan)?;
         match &self.proxy {
             None => Ok(Outcome::default()),
-            Some(running) => Ok(self.confirmed(running, plan)?),
+            Some(running) => self.confirmed(running, plan).map_err(Stop::NotInForce),
         }
+    }
+
+    /// Any accepted file ends a rollback held in memory: one that would move clients again must say so.
+    fn keeps_floor(&self, running: &Running, plan: &Plan) -> Result<(), Stop> {
+        // Asked anew: somebody may have rolled back since the command began.
+        if self.lifts_floor || !running.admin.config()?.floor {
+            return Ok(());
+        }
+        let routes = running.admin.routes()?.routes;
+        let held: BTreeSet<&str> = routes
+            .iter()
+            .filter(|route| route.percent.as_deref() == Some("0"))
+            .map(|route| route.name.as_str())
+            .collect();
+        let back = |route: &Route| match &route.destination {
+            Destination::Split(split) if split.share != Share::NONE && held.contains(route.name.as_str()) => {
+                Some(format!("{} at {} %", route.name, split.share))
+            }
+            _ => None,
+        };
+        let back: Vec<String> = plan.table.routes().iter().filter_map(back).collect();
+        if back.is_empty() { Ok(()) } else { Err(Stop::NotInForce(lifts_floor(&back))) }
     }
 
     /// Without it the history says `file` instead of a name: no reason to leave the edit undone.
@@ -169,6 +274,13 @@ impl<'a> Editing<'a> {
             };
             match answer {
                 Ok(reload) if reload.text_hash == plan.after_hash => return self.judged(reload, plan),
+                // The next edit may have come so soon that ours was never seen as the last one.
+                Ok(reload) if reload.generation > running.config.generation => {
+                    if let Some(outcome) = passed(running, plan) {
+                        return Ok(outcome);
+                    }
+                    trouble = None;
+                }
                 Ok(_) => trouble = None,
                 Err(error) => trouble = Some(error.to_string()),
             }
@@ -181,7 +293,7 @@ impl<'a> Editing<'a> {
         if reload.result != ReloadResult::Refused {
             return Ok(Outcome { generation: Some(reload.generation), hash: Some(reload.hash) });
         }
-        let after = match self.session.take_back(plan) {
+        let after = match self.session.take_back(plan, TAKE_BACK_WAIT) {
             Ok(()) => format!("{} is as it was", self.file()),
             Err(error) => format!("{} could not be put back: {error}", self.file()),
         };
@@ -196,6 +308,27 @@ impl<'a> Editing<'a> {
         let message = format!("{file} is written, but the proxy did not confirm it within {time:?}{trouble}");
         Failure::new(Exit::TimedOut, message).hint("banyan status")
     }
+}
+
+/// The swap that our text made, when another one has followed already.
+fn passed(running: &Running, plan: &Plan) -> Option<Outcome> {
+    let entries = running.admin.history(RECENT_SWAPS).ok()?.entries;
+    let is_ours = |entry: &HistoryEntry| {
+        entry.kind == HistoryKind::Reload
+            && entry.text_hash == plan.after_hash
+            && entry.generation > running.config.generation
+    };
+    let ours = entries.into_iter().find(is_ours)?;
+    Some(Outcome { generation: Some(ours.generation), hash: Some(ours.after) })
+}
+
+fn lifts_floor(back: &[String]) -> Failure {
+    let more = back.len().saturating_sub(NAMED_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let named = back[..back.len().min(NAMED_MAX)].join(", ");
+    let message = format!("a rollback is held in memory: this edit would put back {named}{more}");
+    Failure::new(Exit::Failed, message)
+        .hint("`banyan rollback --all` writes it into the file, `--lift-floor` edits all the same")
 }
 
 /// The file named by `--routes`, else the one that the running proxy reads, else `routes.toml`.
@@ -220,5 +353,6 @@ fn main_file(settings: &Settings, proxy: Option<&Running>) -> Result<PathBuf, Fa
 /// Who is at the keyboard, for the history.
 pub(crate) fn who() -> String {
     let named = |name: &&str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(named).unwrap_or_else(|| "unknown".to_owned())
+    let uid = || format!("uid {}", rustix::process::getuid().as_raw());
+    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(named).unwrap_or_else(uid)
 }

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Invalid = 3,
     /// No admin API answers.
     Unreachable = 4,
-    /// A target is unhealthy, or the last reload was refused.
+    /// A target is unhealthy, the last reload was refused, or a rollback is held in memory.
     Unhealthy = 5,
     /// It took too long.
     TimedOut = 6,
@@ -56,11 +56,16 @@ impl Failure {
     }
 
     /// What to type next, where the message says nothing of it.
-    pub(crate) fn hint_if_none(mut self, hint: &str) -> Self {
+    pub(crate) fn hint_if_none(mut self, hint: impl Into<String>) -> Self {
         if self.hint.is_none() && !self.message.contains("\nhint: ") {
-            self.hint = Some(hint.to_owned());
+            self.hint = Some(hint.into());
         }
         self
+    }
+
+    /// What went wrong, without the hint.
+    pub(crate) fn message(&self) -> &str {
+        self.message.trim_end()
     }
 
     /// Says it on standard error.

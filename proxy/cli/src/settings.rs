@@ -21,6 +21,8 @@ pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:9900";
 #[derive(Debug)]
 pub(crate) struct Settings {
     shared: Shared,
+    /// The token file is named by a flag or its variable, not by `banyan.toml`.
+    token_file_by_flag: bool,
     /// `run`'s part of `banyan.toml`.
     pub(crate) process: Process,
 }
@@ -50,6 +52,7 @@ impl Settings {
     pub(crate) fn load(global: Global) -> Result<Self, Failure> {
         let (shared, process) = split(read_config(global.config.as_deref())?);
         let flags = global.shared;
+        let token_file_by_flag = flags.admin_token_file.is_some();
         let shared = Shared {
             routes: flags.routes.or(shared.routes),
             admin: flags.admin.or(shared.admin),
@@ -57,7 +60,7 @@ impl Settings {
             log: flags.log.or(shared.log),
             log_format: flags.log_format.or(shared.log_format),
         };
-        Ok(Self { shared, process })
+        Ok(Self { shared, token_file_by_flag, process })
     }
 
     /// The routing file that was named.
@@ -91,9 +94,13 @@ impl Settings {
         Ok(Admin::new(url, self.admin_token()?))
     }
 
-    /// The admin token: `BANYAN_ADMIN_TOKEN`, or the first line of the token file.
+    /// The admin token: the first line of the file that a flag or its variable names, else
+    /// `BANYAN_ADMIN_TOKEN`, else the file that `banyan.toml` names.
     pub(crate) fn admin_token(&self) -> Result<Option<String>, Failure> {
-        if let Some(token) = std::env::var("BANYAN_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()) {
+        let variable = || std::env::var("BANYAN_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
+        if !self.token_file_by_flag
+            && let Some(token) = variable()
+        {
             return Ok(Some(token));
         }
         let Some(path) = &self.shared.admin_token_file else { return Ok(None) };

@@ -1,15 +1,15 @@
 //! Editing routes.toml for a command: the value in question and nothing else, under a lock, validated first.
 //!
 //! [`EditSession::open`] takes the lock and reads. [`EditSession::plan`] works the edit out in memory and refuses
-//! what `banyan check` would refuse. [`EditSession::commit`] writes each file that changed if it still is what was
-//! read. The lock lasts as long as the session, so that a command can wait for the running proxy and take its own
-//! edit back.
+//! what `banyan check` would refuse. [`EditSession::commit`] writes the files that changed if they still are what
+//! was read, and gives the lock back: the wait for the running proxy holds nobody up.
+//! [`EditSession::take_back`] takes the lock again.
 //!
-//! - `place`: where in a text a value stands. `swap`: one file replaced by another.
+//! - `place`: where in a text a value stands. `swap`: files replaced by others.
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use banyan_routes::{FileSet, Problem, Report, RouteTable, SourceFile, Variables};
@@ -21,6 +21,7 @@ mod place;
 mod swap;
 
 pub use place::{Change, Place};
+use swap::Step;
 
 /// Why nothing was edited.
 #[derive(Debug)]
@@ -58,6 +59,11 @@ pub enum EditError {
     ChangedMeanwhile {
         /// Which file.
         path: PathBuf,
+    },
+    /// A new file that the main file does not include, or that leads out of its folder.
+    Outside {
+        /// Its name.
+        file: String,
     },
     /// Another edit holds the lock.
     Locked {
@@ -109,7 +115,7 @@ impl EditError {
                 "name another file with `--routes FILE`".to_owned()
             }
             Self::Invalid(_) | Self::WouldBeInvalid(_) | Self::Syntax { .. } => "banyan check".to_owned(),
-            Self::Read(_) | Self::NotWritten { .. } | Self::Io { .. } => return None,
+            Self::Read(_) | Self::NotWritten { .. } | Self::Outside { .. } | Self::Io { .. } => return None,
         })
     }
 }
@@ -136,6 +142,9 @@ impl fmt::Display for EditError {
             Self::ChangedMeanwhile { path } => {
                 write!(out, "somebody else changed {} meanwhile, nothing was written", path.display())
             }
+            Self::Outside { file } => {
+                write!(out, "{file} is not among the files that the main file includes")
+            }
             Self::Locked { folder, waited } => {
                 write!(out, "another edit holds the lock on {} for {waited:?}", folder.display())
             }
@@ -157,7 +166,7 @@ pub struct EditSession {
     files: FileSet,
     table: RouteTable,
     report: Report,
-    _lock: swap::Lock,
+    lock: swap::Lock,
 }
 
 /// An edit worked out and found valid, not written yet.
@@ -184,7 +193,7 @@ impl EditSession {
         // A file source always has files; the other case cannot be reached and is harmless.
         let files = loaded.files.ok_or_else(|| EditError::ChangedMeanwhile { path: main.to_owned() })?;
         let (table, report) = (loaded.table, loaded.report);
-        Ok(Self { main: main.to_owned(), variables, files, table, report, _lock: lock })
+        Ok(Self { main: main.to_owned(), variables, files, table, report, lock })
     }
 
     /// What the files mean now.
@@ -210,21 +219,35 @@ impl EditSession {
     pub fn plan_files(&self, files: FileSet) -> Result<Plan, EditError> {
         let (table, report) = load::parse(&files, &self.variables);
         let Some(table) = table else { return Err(EditError::WouldBeInvalid(report)) };
+        if let Some(file) = added(&self.files, &files).find(|file| !self.may_add(&files, file)) {
+            return Err(EditError::Outside { file: file.name.clone() });
+        }
         let kept = |old: &SourceFile| files.included.iter().any(|file| file.name == old.name);
         let removed = self.files.included.iter().filter(|old| !kept(old)).cloned().collect();
         let new_warnings = report.problems.into_iter().filter(|problem| !self.had(problem)).collect();
         Ok(Plan { after_hash: files::text_hash(&files), files, removed, table, new_warnings })
     }
 
-    /// Writes the plan. Files written before one that fails are put back.
+    /// Writes the plan, all of it or nothing, and gives the lock back.
     pub fn commit(&self, plan: &Plan) -> Result<(), EditError> {
-        self.replace(&self.files, &plan.files, &plan.removed)
+        self.replace(&self.files, &plan.files, &plan.removed)?;
+        self.lock.release()
     }
 
-    /// Takes a committed plan back, unless somebody has edited its files since.
-    pub fn take_back(&self, plan: &Plan) -> Result<(), EditError> {
+    /// Takes a committed plan back, unless somebody has edited its files since. Waits at most `wait` for the lock.
+    pub fn take_back(&self, plan: &Plan, wait: Duration) -> Result<(), EditError> {
+        self.lock.take_again(wait)?;
         let added = added(&self.files, &plan.files).cloned().collect::<Vec<_>>();
         self.replace(&plan.files, &self.files, &added)
+    }
+
+    /// Names may come from elsewhere: a new file must be one that the proxy will read. Out of the main file's
+    /// folder it must be named so by the file that is there now.
+    fn may_add(&self, new: &FileSet, file: &SourceFile) -> bool {
+        let name = files::relative_name(new, file);
+        let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
+        let named = || files::patterns_of(&self.files.main, &self.variables).contains(&name);
+        files::is_included(new, file, &self.variables) && (inside || named())
     }
 
     fn had(&self, problem: &Problem) -> bool {
@@ -232,21 +255,21 @@ impl EditSession {
     }
 
     fn replace(&self, old: &FileSet, new: &FileSet, removed: &[SourceFile]) -> Result<(), EditError> {
-        let mut done: Vec<(&SourceFile, &SourceFile)> = Vec::new();
+        let mut steps: Vec<Step<'_>> = Vec::new();
         for (before, after) in changed(old, new) {
-            if let Err(error) = swap::swap(&self.path(before), &before.text, &after.text) {
-                // What cannot be put back was edited by somebody else meanwhile: theirs stays.
-                for (before, after) in done {
-                    let _ = swap::swap(&self.path(before), &after.text, &before.text);
-                }
-                return Err(error);
-            }
-            done.push((before, after));
+            steps.push(Step {
+                path: self.path(before),
+                before: Some(&before.text),
+                after: Some(&after.text),
+            });
         }
         for file in added(old, new) {
-            swap::create(Path::new(&file.name), &file.text)?;
+            steps.push(Step { path: self.path(file), before: None, after: Some(&file.text) });
         }
-        removed.iter().try_for_each(|file| swap::remove(Path::new(&file.name), &file.text))
+        for file in removed {
+            steps.push(Step { path: self.path(file), before: Some(&file.text), after: None });
+        }
+        swap::take_steps(&steps, &self.main)
     }
 
     /// The main file as it was named to us, so that a link to it is seen; included files by their own names.
@@ -359,7 +382,7 @@ shared = { mode = \"shared\" }
         let plan = session.plan(&changes).unwrap();
         session.commit(&plan).unwrap();
         assert_ne!(folder.texts(), before);
-        session.take_back(&plan).unwrap();
+        session.take_back(&plan, WAIT).unwrap();
         assert_eq!(folder.texts(), before);
     }
 
@@ -385,6 +408,62 @@ shared = { mode = \"shared\" }
         let refused = session.commit(&plan).unwrap_err();
         assert!(matches!(refused, EditError::ChangedMeanwhile { .. }), "{refused}");
         assert_eq!(folder.texts()[0], theirs);
+    }
+
+    fn with_new(session: &EditSession, name: &str) -> FileSet {
+        let mut files = session.files().clone();
+        files.main.text.push_str("# edited\n");
+        let folder = Path::new(&files.main.name).parent().unwrap();
+        let name = folder.join(name).display().to_string();
+        files.included.push(SourceFile { name, text: route("new", "1") });
+        files
+    }
+
+    #[test]
+    fn an_edit_of_several_files_fails_whole() {
+        let folder = Folder::new(&route("a", "1"), "");
+        let before = folder.texts();
+        let session = folder.open();
+        let plan = session.plan_files(with_new(&session, "routes.d/new.toml")).unwrap();
+        let theirs = folder.0.path().join("routes.d/new.toml");
+        fs::write(&theirs, "# theirs").unwrap();
+        let refused = session.commit(&plan).unwrap_err();
+        assert!(matches!(refused, EditError::ChangedMeanwhile { .. }), "{refused}");
+        assert_eq!((folder.texts(), fs::read_to_string(theirs).unwrap()), (before, "# theirs".to_owned()));
+    }
+
+    #[test]
+    fn a_new_file_gets_the_mode_of_the_main_file_and_goes_when_taken_back() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new(&route("a", "1"), "");
+        let before = folder.texts();
+        fs::set_permissions(folder.main(), fs::Permissions::from_mode(0o660)).unwrap();
+        let session = folder.open();
+        let plan = session.plan_files(with_new(&session, "routes.d/new.toml")).unwrap();
+        session.commit(&plan).unwrap();
+        let new = folder.0.path().join("routes.d/new.toml");
+        assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o7777, 0o660);
+        session.take_back(&plan, WAIT).unwrap();
+        assert_eq!((folder.texts(), new.exists()), (before, false));
+    }
+
+    #[test]
+    fn a_new_file_must_be_one_that_is_included() {
+        let folder = Folder::new(&route("a", "1"), "");
+        let session = folder.open();
+        for name in ["other/new.toml", "routes.d/../../new.toml", "/tmp/new.toml"] {
+            let refused = session.plan_files(with_new(&session, name)).unwrap_err();
+            assert!(matches!(refused, EditError::Outside { .. }), "{name}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_committed_edit_holds_nobody_up() {
+        let folder = Folder::new(&route("a", "1"), "");
+        let session = folder.open();
+        let plan = session.plan(&[to(&session, "a", Share::ALL)]).unwrap();
+        session.commit(&plan).unwrap();
+        EditSession::open(&folder.main(), Variables::new(), Duration::ZERO).unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use banyan_control::api::{ExplainRequest, Explained};
 use banyan_control::{LoadError, Source, explain, load};
 
+use crate::admin::EXPLAIN_HINT;
 use crate::args::ExplainArgs;
 use crate::failure::{Exit, Failure};
 use crate::screen;
@@ -31,9 +32,8 @@ pub(super) fn perform(args: ExplainArgs, settings: &Settings) -> Result<Exit, Fa
 
 fn offline(question: &ExplainRequest, settings: &Settings) -> Result<Explained, Failure> {
     let loaded = load(&Source::File(settings.needed_routes()?), &variables()).map_err(not_loaded)?;
-    explain(&loaded.table, question).map_err(|error| {
-        Failure::new(Exit::Usage, error.to_string()).hint("banyan explain 'GET /path' -H 'name: value'")
-    })
+    explain(&loaded.table, question)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()).hint(EXPLAIN_HINT))
 }
 
 /// A file that gives no table.

@@ -1,6 +1,11 @@
 //! `banyan rollback`
+//!
+//! The file first, because that lasts; where the file does not bring it about, the running proxy holds the zeros
+//! in memory.
 
-use banyan_control::api::Rollback;
+use std::time::Duration;
+
+use banyan_control::api::{ReloadResult, Rollback, RolledBack};
 use banyan_control::edit::{Change, EditError};
 use banyan_routes::Share;
 
@@ -11,30 +16,56 @@ use crate::failure::{Exit, Failure};
 use crate::screen;
 use crate::settings::Settings;
 
+/// Longest wait for another edit: a rollback is an emergency, and memory needs no lock.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How often the file is tried while somebody else keeps saving it.
+const TRIES: usize = 3;
+
 /// Puts one share, or every share, to 0.
 pub(super) fn perform(args: &RollbackArgs, settings: &Settings) -> Result<Exit, Failure> {
-    match &args.route {
-        Some(route) => one(args, settings, route),
-        None => all(args, settings),
+    match tried(args, settings) {
+        Ok(exit) => Ok(exit),
+        Err(Stop::Failure(failure)) => Err(failure),
+        Err(stop) if args.offline => Err(stop.into()),
+        Err(stop) => in_memory(args, settings, stop),
     }
 }
 
-fn one(args: &RollbackArgs, settings: &Settings, route: &str) -> Result<Exit, Failure> {
-    let proxy = editing::ask_unless(args.offline, settings)?;
-    let editing = Editing::open(settings, &args.edit, proxy)
-        .map_err(|stop| Failure::from(stop).hint_if_none("banyan rollback --all"))?;
+fn tried(args: &RollbackArgs, settings: &Settings) -> Result<Exit, Stop> {
+    for _ in 1..TRIES {
+        match in_file(args, settings) {
+            Err(Stop::Edit(EditError::ChangedMeanwhile { .. })) => {}
+            ended => return ended,
+        }
+    }
+    in_file(args, settings)
+}
+
+fn in_file(args: &RollbackArgs, settings: &Settings) -> Result<Exit, Stop> {
+    let proxy: Option<Running> = editing::ask_unless(args.offline, settings)?;
+    let wait = args.edit.timeout.0.min(LOCK_WAIT_MAX);
+    let editing = Editing::open(settings, &args.edit, proxy, wait)?;
+    match &args.route {
+        Some(route) => one(&editing, args, route),
+        None => all(&editing, args),
+    }
+}
+
+fn one(editing: &Editing<'_>, args: &RollbackArgs, route: &str) -> Result<Exit, Stop> {
     let holder = shares::find(editing.session.table(), route)?;
     if holder.share == Share::NONE {
-        screen::say(&format!("{} is at 0 % already", holder.title()));
-        return Ok(Exit::Ok);
+        let sentence = format!("{} is at 0 % already", holder.title());
+        shares::unchanged(editing, &args.edit, holder.wanted(Share::NONE), &sentence)?;
+    } else if !holder.candidate_stores.is_empty() && !args.force {
+        return Err(Stop::Failure(
+            writes_elsewhere(&holder).hint(format!("banyan rollback {route} --force")),
+        ));
+    } else {
+        holder.tell_company(route);
+        write(editing, args, &[&holder])?;
     }
-    if !holder.candidate_stores.is_empty() && !args.force {
-        return Err(writes_elsewhere(&holder).hint(format!("banyan rollback {route} --force")));
-    }
-    if holder.is_cohort {
-        screen::say(&format!("cohort {} moves together: {}", holder.name, holder.routes.join(", ")));
-    }
-    write(&editing, args, &[&holder])?;
+    warn_of_pins(&[&holder]);
     Ok(Exit::Ok)
 }
 
@@ -46,47 +77,43 @@ fn writes_elsewhere(holder: &Holder) -> Failure {
     Failure::new(Exit::Failed, message)
 }
 
-fn all(args: &RollbackArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let proxy = editing::ask_unless(args.offline, settings)?;
-    match in_file(args, settings, proxy) {
-        Ok(exit) => Ok(exit),
-        Err(Stop::Edit(error)) if !args.offline && cannot_edit(&error) => {
-            in_memory(args, settings, &error.to_string())
-        }
-        Err(stop) => Err(stop.into()),
-    }
-}
-
-/// A lock that is held and a file that changes under our hands are no reason to wait in an emergency.
-fn cannot_edit(error: &EditError) -> bool {
-    error.cannot_write() || matches!(error, EditError::Locked { .. } | EditError::ChangedMeanwhile { .. })
-}
-
-fn in_file(args: &RollbackArgs, settings: &Settings, proxy: Option<Running>) -> Result<Exit, Stop> {
-    let editing = Editing::open(settings, &args.edit, proxy)?;
+fn all(editing: &Editing<'_>, args: &RollbackArgs) -> Result<Exit, Stop> {
     let holders = shares::holders(editing.session.table());
-    let (kept, moved): (Vec<&Holder>, Vec<&Holder>) = holders
-        .iter()
-        .filter(|holder| holder.share != Share::NONE)
-        .partition(|holder| !holder.candidate_stores.is_empty() && !args.force);
-    if moved.is_empty() && kept.is_empty() {
-        screen::say("every share is at 0 % already");
-        return Ok(Exit::Ok);
+    let is_kept =
+        |holder: &&Holder| holder.share != Share::NONE && !holder.candidate_stores.is_empty() && !args.force;
+    let (kept, back): (Vec<&Holder>, Vec<&Holder>) = holders.iter().partition(is_kept);
+    let moved: Vec<&Holder> = back.iter().copied().filter(|holder| holder.share != Share::NONE).collect();
+    if moved.is_empty() {
+        let sentence = if kept.is_empty() {
+            "every share is at 0 % already"
+        } else {
+            "every other share is at 0 % already"
+        };
+        let wanted = back.iter().flat_map(|holder| holder.wanted(Share::NONE));
+        shares::unchanged(editing, &args.edit, wanted, sentence)?;
+    } else {
+        write(editing, args, &moved)?;
     }
-    if !moved.is_empty() {
-        write(&editing, args, &moved)?;
-    }
+    warn_of_pins(&back);
     let kept = kept.iter().flat_map(|holder| holder.routes.clone()).collect::<Vec<_>>();
-    Ok(left_alone(&kept)?)
+    Ok(left_alone(args, &kept)?)
 }
 
 /// Success only when nothing was left where it is.
-fn left_alone(kept: &[String]) -> Result<Exit, Failure> {
+fn left_alone(args: &RollbackArgs, kept: &[String]) -> Result<Exit, Failure> {
     if kept.is_empty() {
         return Ok(Exit::Ok);
     }
     let message = format!("left alone, the candidate writes their separate store: {}", kept.join(", "));
-    Err(Failure::new(Exit::Failed, message).hint("banyan rollback --all --force"))
+    let named = args.route.as_deref().unwrap_or("--all");
+    Err(Failure::new(Exit::Failed, message).hint(format!("banyan rollback {named} --force")))
+}
+
+/// A pin holds whatever the share is.
+fn warn_of_pins(holders: &[&Holder]) {
+    for (route, place) in holders.iter().flat_map(|holder| &holder.pinned) {
+        screen::say_warning(&format!("clients pinned to the candidate of {route} stay there: {place}"));
+    }
 }
 
 fn write(editing: &Editing<'_>, args: &RollbackArgs, holders: &[&Holder]) -> Result<(), Stop> {
@@ -106,21 +133,39 @@ fn write(editing: &Editing<'_>, args: &RollbackArgs, holders: &[&Holder]) -> Res
 }
 
 /// The floor of 0 that the running proxy holds.
-fn in_memory(args: &RollbackArgs, settings: &Settings, why_not: &str) -> Result<Exit, Failure> {
-    let rollback =
-        Rollback { route: None, who: editing::who(), why: args.edit.why.clone(), force: args.force };
-    let done = settings.admin()?.rollback(&rollback)?;
-    screen::say_warning(&format!("the file was not edited: {}", why_not.trim_end()));
+fn in_memory(args: &RollbackArgs, settings: &Settings, stop: Stop) -> Result<Exit, Failure> {
+    let why_not = match &stop {
+        Stop::Edit(_) => "the file was not edited",
+        Stop::NotInForce(_) | Stop::Failure(_) => "the file does not bring it about",
+    };
+    screen::say_warning(&format!("{why_not}: {}", Failure::from(stop).message()));
+    let (who, why) = (editing::who(), args.edit.why.clone());
+    let order = Rollback { route: args.route.clone(), who, why, force: args.force };
+    let done = settings.admin()?.rollback(&order)?;
     if args.edit.json {
         screen::print_json(&done)?;
     } else {
         for change in &done.changes {
             screen::print(&format!("{change}, generation {}, in memory only", done.generation))?;
         }
-        let until = "the proxy holds every share at 0 until the next accepted file";
-        screen::say(&format!(
-            "{until}\nhint: set the percents in the file to 0 before anything else changes it"
-        ));
     }
-    left_alone(&done.kept)
+    screen::say(&held(args, &done));
+    left_alone(args, &done.kept)
+}
+
+/// What the proxy holds now, no more than that.
+fn held(args: &RollbackArgs, done: &RolledBack) -> String {
+    let what = match &args.route {
+        Some(route) if done.kept.is_empty() => format!("the share of {route}"),
+        Some(_) => return "nothing was rolled back".to_owned(),
+        None if done.kept.is_empty() => "every share".to_owned(),
+        None => "every other share".to_owned(),
+    };
+    if done.result == ReloadResult::Unchanged {
+        return format!("{what} is at 0 in force already");
+    }
+    format!(
+        "the proxy holds {what} at 0 until the next accepted file, `banyan undo`, or a restart\n\
+         hint: set the percents in the file to 0 before anything else changes it"
+    )
 }

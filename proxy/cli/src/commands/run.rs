@@ -4,8 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use banyan_control::{
-    AccessLogTarget, AdminOptions, Drained, ExitReason, LoadError, Registry, RunError, RunOptions,
-    Settings as Gateway, Source,
+    AccessLogTarget, AdminError, AdminOptions, Drained, ExitReason, LoadError, Registry, RunError,
+    RunOptions, Settings as Gateway, Source, StartError,
 };
 
 use crate::args::{Process, RunArgs};
@@ -103,6 +103,15 @@ fn not_run(error: RunError, next: &str) -> Failure {
         RunError::Configuration(LoadError::Read(error)) => super::check::unread(&error),
         RunError::Configuration(LoadError::Refused(report)) => {
             Failure::new(Exit::Invalid, format!("the configuration is not valid\n{report}")).hint(next)
+        }
+        RunError::Admin(AdminError::Bind { .. }) => {
+            Failure::new(Exit::Failed, error.to_string()).hint("name another with `--admin 127.0.0.1:PORT`")
+        }
+        RunError::Gateway(StartError::Bind { .. }) => {
+            Failure::new(Exit::Failed, error.to_string()).hint("name another with `--listen ADDR:PORT`")
+        }
+        RunError::Gateway(StartError::AccessLog { .. }) => {
+            Failure::new(Exit::Failed, error.to_string()).hint("name another with `--access-log FILE`")
         }
         error => Failure::new(Exit::Failed, error.to_string()).hint_if_none("banyan run --help"),
     }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use banyan_control::edit::{Place, Plan};
+use banyan_control::text_hash;
 use banyan_routes::{Destination, Route, RouteTable, Share, Split, StoreMode, Writer};
 use serde::Serialize;
 
@@ -28,6 +29,8 @@ pub(super) struct Holder {
     pub(super) place: Place,
     /// Separate stores that the candidate writes: what it wrote is not in legacy.
     pub(super) candidate_stores: Vec<String>,
+    /// Routes that pin clients to the candidate whatever the share, and where they are written.
+    pub(super) pinned: Vec<(String, String)>,
 }
 
 /// Every share of a table, in file order.
@@ -42,6 +45,7 @@ pub(super) fn holders(table: &RouteTable) -> Vec<Holder> {
             Some(known) => {
                 known.routes.extend(holder.routes);
                 known.candidate_stores.extend(holder.candidate_stores);
+                known.pinned.extend(holder.pinned);
             }
             None => holders.push(holder),
         }
@@ -65,6 +69,8 @@ fn holder(table: &RouteTable, route: &Route, split: &Split) -> Holder {
         Some(cohort) => (&cohort.name, Place::Cohort { name: cohort.name.clone(), origin }),
         None => (&route.name, Place::Route { name: route.name.clone(), origin }),
     };
+    let pins = route.pins.iter().any(|pin| pin.to_candidate);
+    let place_of_route = || (route.name.clone(), format!("{}:{}", route.origin.file, route.origin.line));
     Holder {
         name: name.clone(),
         is_cohort: cohort.is_some(),
@@ -72,6 +78,7 @@ fn holder(table: &RouteTable, route: &Route, split: &Split) -> Holder {
         share: split.share,
         place,
         candidate_stores: written.map(|store| store.name.clone()).into_iter().collect(),
+        pinned: pins.then(place_of_route).into_iter().collect(),
     }
 }
 
@@ -110,26 +117,34 @@ impl Holder {
         if self.is_cohort { format!("cohort {}", self.name) } else { self.name.clone() }
     }
 
-    /// Says which other routes move, and asks where somebody can answer.
-    pub(super) fn confirm_company(&self, named: &str, yes: bool) -> Result<(), Failure> {
-        let others: Vec<&str> =
-            self.routes.iter().map(String::as_str).filter(|route| *route != named).collect();
-        if !self.is_cohort || others.is_empty() {
-            return Ok(());
-        }
-        screen::say(&format!("cohort {} moves together: {}", self.name, self.routes.join(", ")));
-        let asks = !yes && named != self.name;
-        if !asks || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            return Ok(());
-        }
-        let _ = write!(std::io::stderr(), "shift them all? [y/N] ");
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Failed, "nothing was changed").hint("`--yes` asks nothing"))
+    /// Its share as it is wanted in force, by route.
+    pub(super) fn wanted(&self, share: Share) -> impl Iterator<Item = (&str, Share)> {
+        self.routes.iter().map(move |route| (route.as_str(), share))
     }
+
+    /// Says which other routes move.
+    pub(super) fn tell_company(&self, named: &str) {
+        if self.is_cohort && self.routes.iter().any(|route| route != named) {
+            screen::say(&format!("cohort {} moves together: {}", self.name, self.routes.join(", ")));
+        }
+    }
+
+    /// Whether somebody is to be asked: other routes move than the one named, and there is somebody to answer.
+    pub(super) fn is_to_be_confirmed(&self, named: &str, yes: bool) -> bool {
+        let others = self.is_cohort && named != self.name && self.routes.iter().any(|route| route != named);
+        others && !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+}
+
+/// Asks; anything but yes ends the command.
+pub(super) fn confirm() -> Result<(), Failure> {
+    let _ = write!(std::io::stderr(), "shift them all? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, "nothing was changed").hint("`--yes` asks nothing"))
 }
 
 /// One share before and after.
@@ -172,10 +187,7 @@ pub(super) fn write(
     let told = shifts.iter().map(|shift| shift.line.clone());
     let changes: Vec<String> = if other_changes.is_empty() { told.collect() } else { other_changes };
     if args.json {
-        let Outcome { generation, hash } = outcome;
-        let hash = hash.unwrap_or_else(|| plan.table.hash().as_str().to_owned());
-        let (file, text_hash) = (editing.file(), plan.after_hash.clone());
-        let edited = Edited { version: JSON_VERSION, file, shifts, changes, generation, hash, text_hash };
+        let edited = edited(editing, outcome, &plan.table, (shifts, changes), plan.after_hash.clone());
         return Ok(screen::print_json(&edited)?);
     }
     let suffix = match outcome.generation {
@@ -183,6 +195,35 @@ pub(super) fn write(
         None => format!(", written to {}", editing.file()),
     };
     Ok(changes.iter().try_for_each(|change| screen::print(&format!("{change}{suffix}")))?)
+}
+
+/// Nothing is to be written: says so once that is what is in force.
+pub(super) fn unchanged<'h>(
+    editing: &Editing<'_>,
+    args: &EditArgs,
+    wanted: impl Iterator<Item = (&'h str, Share)>,
+    sentence: &str,
+) -> Result<(), Stop> {
+    let outcome = editing.in_force(&wanted.collect())?;
+    screen::say(sentence);
+    if args.json {
+        let files = text_hash(editing.session.files());
+        let edited = edited(editing, outcome, editing.session.table(), Default::default(), files);
+        screen::print_json(&edited)?;
+    }
+    Ok(())
+}
+
+fn edited(
+    editing: &Editing<'_>,
+    outcome: Outcome,
+    table: &RouteTable,
+    (shifts, changes): (Vec<Shift>, Vec<String>),
+    text_hash: String,
+) -> Edited {
+    let Outcome { generation, hash } = outcome;
+    let hash = hash.unwrap_or_else(|| table.hash().as_str().to_owned());
+    Edited { version: JSON_VERSION, file: editing.file(), shifts, changes, generation, hash, text_hash }
 }
 
 fn shifts(old: &RouteTable, new: &RouteTable) -> Vec<Shift> {

@@ -18,7 +18,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 #[derive(Serialize)]
 struct Status {
     version: u32,
-    /// No target is unhealthy and the last reload was accepted.
+    /// No target is unhealthy, the last reload was accepted, and no rollback is held in memory.
     healthy: bool,
     config: Config,
     routes: Routes,
@@ -44,6 +44,7 @@ pub(super) fn perform(args: &StatusArgs, settings: &Settings) -> Result<Exit, Fa
 fn look(admin: &Admin) -> Result<Status, Failure> {
     let (config, routes) = (admin.config()?, admin.routes()?);
     let healthy = config.last_reload.result != ReloadResult::Refused
+        && !config.floor
         && routes.targets.iter().all(|target| target.healthy);
     Ok(Status { version: JSON_VERSION, healthy, config, routes })
 }
@@ -80,7 +81,8 @@ fn head(config: &Config) -> String {
         lines.push(config.last_reload.report.trim_end().to_owned());
     }
     if config.floor {
-        lines.push(format!("{RED}every share is held at 0 in memory until the next accepted file{RED:#}"));
+        let until = "until the next accepted file, `banyan undo`, or a restart";
+        lines.push(format!("{RED}a rollback is held in memory{RED:#} {until}"));
     }
     let history = config.history_problem.iter();
     lines.extend(history.map(|problem| format!("{YELLOW}history is not written{YELLOW:#}: {problem}")));
@@ -92,7 +94,7 @@ fn row(route: &Route, floor: bool) -> Vec<Cell> {
     let (legacy, candidate) = (counts("legacy"), counts("candidate"));
     let has_candidate = route.candidate.is_some();
     let percent = route.percent.as_ref().map_or("-".to_owned(), |percent| format!("{percent} %"));
-    let floored = floor && has_candidate;
+    let floored = floor && route.percent.as_deref() == Some("0");
     vec![
         route.name.clone().into(),
         route.stage.clone().into(),

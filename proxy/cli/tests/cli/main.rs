@@ -9,6 +9,10 @@
 
 mod process;
 mod running;
+mod scripted;
+mod trouble;
+
+use std::process::Command;
 
 use running::Running;
 
@@ -29,6 +33,16 @@ fn transcripts(admin: &str) -> trycmd::TestCases {
 #[test]
 fn without_a_proxy() {
     transcripts(NOBODY).case("tests/cli/cmd/*.md");
+}
+
+/// The command as a program that is run once.
+pub(crate) fn banyan() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_banyan"));
+    for variable in ["BANYAN_ADMIN", "BANYAN_ADMIN_TOKEN", "BANYAN_ROUTES", "SUDO_USER"] {
+        command.env_remove(variable);
+    }
+    command.env("NO_COLOR", "1").env("USER", "ann");
+    command
 }
 
 /// Runs one transcript against a proxy that reads `live/routes.toml`.
@@ -63,8 +77,8 @@ fn a_refused_file_is_seen() {
 #[test]
 fn a_file_that_cannot_be_written() {
     let running = Running::start();
-    let mut mode = std::fs::metadata(running.routes()).unwrap().permissions();
-    mode.set_readonly(true);
-    std::fs::set_permissions(running.routes(), mode).unwrap();
+    running.set_readonly(true);
     live("read-only", &running);
+    running.set_readonly(false);
+    live("floor", &running);
 }

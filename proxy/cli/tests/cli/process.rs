@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::banyan;
 use crate::running::{application, free_address};
 
 /// Everything that is waited for comes far sooner.
@@ -17,12 +18,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn banyan() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_banyan"));
-    command.env_remove("BANYAN_ADMIN").env("NO_COLOR", "1");
-    command
 }
 
 /// Starts it and waits for the line that says where it listens.
@@ -90,4 +85,17 @@ fn a_shift_is_in_force_when_the_command_returns_and_a_stop_is_clean() {
         thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_taken_port_is_told_with_the_flag_that_names_another() {
+    let listener = std::net::TcpListener::bind(free_address()).unwrap();
+    let (taken, free) = (listener.local_addr().unwrap().to_string(), free_address().to_string());
+    for (listen, admin, flag) in [(&free, &taken, "--admin"), (&taken, &free, "--listen")] {
+        let arguments = ["run", "--legacy", "http://127.0.0.1:9", "--listen", listen, "--admin", admin];
+        let ended = banyan().args(arguments).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("hint: name another with `{flag} ")), "{told}");
+    }
 }

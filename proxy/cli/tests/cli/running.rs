@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,12 @@ pub(crate) struct Running {
 impl Running {
     /// With `live/routes.toml`, its upstreams replaced by applications started here.
     pub(crate) fn start() -> Self {
+        Self::with(include_str!("live/routes.toml"))
+    }
+
+    /// With this file, its upstreams replaced by applications started here.
+    pub(crate) fn with(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = include_str!("live/routes.toml");
         let text = text.replace("127.0.0.1:3000", &application("legacy").to_string());
         let text = text.replace("127.0.0.1:4001", &application("candidate").to_string());
         let routes = folder.path().join("routes.toml");
@@ -53,6 +58,14 @@ impl Running {
     /// The file it reads.
     pub(crate) fn routes(&self) -> PathBuf {
         self.folder.path().join("routes.toml")
+    }
+
+    /// Takes the right to write the file away, or gives it back.
+    pub(crate) fn set_readonly(&self, readonly: bool) {
+        let mut mode = std::fs::metadata(self.routes()).unwrap().permissions();
+        #[expect(clippy::permissions_set_readonly_false, reason = "a temporary file of ours")]
+        mode.set_readonly(readonly);
+        std::fs::set_permissions(self.routes(), mode).unwrap();
     }
 
     /// One request of one user through the proxy.
@@ -89,9 +102,18 @@ impl Running {
     }
 }
 
-/// A port of loopback that was free a moment ago.
+/// A port of loopback that was free a moment ago, below those that the system hands out by itself: nobody else in
+/// this process can have it, and tests run side by side.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind(loopback()).unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 8_000).unwrap();
+    loop {
+        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 fn loopback() -> SocketAddr {

@@ -1,15 +1,18 @@
-//! One file replaced by another, without losing what somebody else wrote meanwhile.
+//! Files replaced by others, all or none, without losing what somebody else wrote meanwhile.
 //!
 //! - The lock is on the *folder* of the main file: a lock on the file would be lost with the rename, and a lock
 //!   file would be litter that a glob may pick up.
 //! - The new text is written beside the file, flushed, given the old mode and owner, and renamed over it.
 //! - A symbolic link stays one: what it points at is replaced.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
 
 use super::EditError;
 
@@ -19,27 +22,44 @@ const LOCK_RETRY: Duration = Duration::from_millis(20);
 /// The right to edit one file set; given back when dropped, also by a crash.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _folder: File,
+    path: PathBuf,
+    folder: File,
 }
 
 impl Lock {
     /// Waits at most `wait` for whoever holds it.
     pub(super) fn take(main: &Path, wait: Duration) -> Result<Self, EditError> {
         let main = target_of(main)?;
-        let folder = main.parent().unwrap_or(Path::new("/")).to_owned();
-        let failed = |error: io::Error| EditError::Io { action: "lock", path: folder.clone(), error };
-        let file = File::open(&folder).map_err(failed)?;
+        let path = main.parent().unwrap_or(Path::new("/")).to_owned();
+        let folder =
+            File::open(&path).map_err(|error| EditError::Io { action: "lock", path: path.clone(), error })?;
+        let lock = Self { path, folder };
+        lock.take_again(wait)?;
+        Ok(lock)
+    }
+
+    /// Gives it back for a while.
+    pub(super) fn release(&self) -> Result<(), EditError> {
+        self.folder.unlock().map_err(|error| self.failed(error))
+    }
+
+    /// As [`Lock::take`]; nothing to do where it was not released.
+    pub(super) fn take_again(&self, wait: Duration) -> Result<(), EditError> {
         let deadline = Instant::now() + wait;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _folder: file }),
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            match self.folder.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::Error(error)) => return Err(self.failed(error)),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    return Err(EditError::Locked { folder, waited: wait });
+                    return Err(EditError::Locked { folder: self.path.clone(), waited: wait });
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_RETRY),
             }
         }
+    }
+
+    fn failed(&self, error: io::Error) -> EditError {
+        EditError::Io { action: "lock", path: self.path.clone(), error }
     }
 }
 
@@ -60,41 +80,115 @@ fn is_kept_folder(name: &std::ffi::OsStr) -> bool {
     name.len() > 2 && name.starts_with(b"..")
 }
 
-/// Replaces the file's text if it is still `expected`.
-pub(super) fn swap(path: &Path, expected: &str, text: &str) -> Result<(), EditError> {
-    let target = target_of(path)?;
-    let failed = |action, error| EditError::Io { action, path: path.to_owned(), error };
-    let folder = target.parent().unwrap_or(Path::new("/"));
-    let ready = written_beside(&target, folder, text).map_err(|error| failed("write beside", error))?;
-    let now = fs::read(&target).map_err(|error| failed("read", error))?;
-    if now != expected.as_bytes() {
-        return Err(EditError::ChangedMeanwhile { path: path.to_owned() });
+/// One file before and after; without a text it is not there.
+#[derive(Debug, Clone)]
+pub(super) struct Step<'t> {
+    pub(super) path: PathBuf,
+    pub(super) before: Option<&'t str>,
+    pub(super) after: Option<&'t str>,
+}
+
+/// Takes all the steps, or none: everything that can fail for lack of space or rights comes first, then every
+/// file is compared with what it should be, and only then the files change, one right after the other.
+///
+/// New files get mode and owner of `like`.
+pub(super) fn take_steps(steps: &[Step<'_>], like: &Path) -> Result<(), EditError> {
+    let ready = steps.iter().map(|step| Ready::prepare(step, like)).collect::<Result<Vec<_>, _>>()?;
+    ready.iter().try_for_each(Ready::is_as_before)?;
+    let folders: BTreeSet<PathBuf> = ready.iter().map(|ready| folder_of(&ready.target).to_owned()).collect();
+    let result = take_effect(ready, like);
+    for folder in folders {
+        // The renames are done; a folder that cannot be flushed only matters if the machine stops this second.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
-    ready.persist(&target).map_err(|error| failed("replace", error.error))?;
-    // The rename is done; a folder that cannot be flushed only matters if the machine stops this second.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    result
+}
+
+fn take_effect(ready: Vec<Ready<'_, '_>>, like: &Path) -> Result<(), EditError> {
+    let mut done: Vec<Step<'_>> = Vec::new();
+    for one in ready {
+        let step = one.step;
+        if let Err(error) = one.take_effect() {
+            // What cannot be put back was edited by somebody else meanwhile: theirs stays.
+            for step in done.iter().rev() {
+                let _ = take_steps(std::slice::from_ref(step), like);
+            }
+            return Err(error);
+        }
+        done.push(Step { path: step.path.clone(), before: step.after, after: step.before });
+    }
     Ok(())
 }
 
-/// A file that must not be there yet.
-pub(super) fn create(path: &Path, text: &str) -> Result<(), EditError> {
-    let failed = |error| EditError::Io { action: "create", path: path.to_owned(), error };
-    let mut file = File::create_new(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+/// A step whose new text is on the disk already.
+struct Ready<'s, 't> {
+    step: &'s Step<'t>,
+    target: PathBuf,
+    file: Option<NamedTempFile>,
 }
 
-/// Removes a file if its text still is `expected`.
-pub(super) fn remove(path: &Path, expected: &str) -> Result<(), EditError> {
-    let failed = |action, error| EditError::Io { action, path: path.to_owned(), error };
-    if fs::read(path).map_err(|error| failed("read", error))? != expected.as_bytes() {
-        return Err(EditError::ChangedMeanwhile { path: path.to_owned() });
+impl<'s, 't> Ready<'s, 't> {
+    fn prepare(step: &'s Step<'t>, like: &Path) -> Result<Self, EditError> {
+        let target = match step.before {
+            // What a link points at is replaced; the link itself is removed.
+            Some(_) if step.after.is_some() => target_of(&step.path)?,
+            Some(_) => target_of(&step.path).map(|_| step.path.clone())?,
+            None => new_target(&step.path)?,
+        };
+        let model = if step.before.is_some() { &target } else { like };
+        let write = |text| written_beside(model, folder_of(&target), text);
+        let file = step.after.map(write).transpose().map_err(|error| step.failed("write beside", error))?;
+        Ok(Self { step, target, file })
     }
-    fs::remove_file(path).map_err(|error| failed("remove", error))
+
+    fn is_as_before(&self) -> Result<(), EditError> {
+        let now = match fs::read(&self.target) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(self.step.failed("read", error)),
+        };
+        if now.as_deref() == self.step.before.map(str::as_bytes) {
+            return Ok(());
+        }
+        Err(EditError::ChangedMeanwhile { path: self.step.path.clone() })
+    }
+
+    fn take_effect(self) -> Result<(), EditError> {
+        let Self { step, target, file } = self;
+        match file {
+            Some(file) if step.before.is_some() => {
+                file.persist(&target).map(drop).map_err(|error| step.failed("replace", error.error))
+            }
+            Some(file) => {
+                file.persist_noclobber(&target).map(drop).map_err(|error| step.failed("create", error.error))
+            }
+            None => fs::remove_file(&target).map_err(|error| step.failed("remove", error)),
+        }
+    }
 }
 
-/// A finished temporary file with the mode and owner of `target`. Its name never ends in `.toml`.
-fn written_beside(target: &Path, folder: &Path, text: &str) -> io::Result<tempfile::NamedTempFile> {
-    let old = fs::metadata(target)?;
+impl Step<'_> {
+    fn failed(&self, action: &'static str, error: io::Error) -> EditError {
+        EditError::Io { action, path: self.path.clone(), error }
+    }
+}
+
+/// A file that is not there yet, in a folder that Kubernetes does not keep.
+fn new_target(path: &Path) -> Result<PathBuf, EditError> {
+    let folder = match folder_of(path) {
+        bare if bare.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    target_of(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// A finished temporary file with the mode and owner of `model`. Its name never ends in `.toml`.
+fn written_beside(model: &Path, folder: &Path, text: &str) -> io::Result<NamedTempFile> {
+    let old = fs::metadata(model)?;
     if old.permissions().readonly() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is marked read-only"));
     }
@@ -120,6 +214,10 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
+    }
+
+    fn swap(path: &Path, before: &str, after: &str) -> Result<(), EditError> {
+        take_steps(&[Step { path: path.to_owned(), before: Some(before), after: Some(after) }], path)
     }
 
     #[test]
