@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod process;
+mod readme;
 mod running;
 mod scripted;
 mod trouble;
