@@ -63,7 +63,6 @@ impl Running {
     /// Takes the right to write the file away, or gives it back.
     pub(crate) fn set_readonly(&self, readonly: bool) {
         let mut mode = std::fs::metadata(self.routes()).unwrap().permissions();
-        #[expect(clippy::permissions_set_readonly_false, reason = "a temporary file of ours")]
         mode.set_readonly(readonly);
         std::fs::set_permissions(self.routes(), mode).unwrap();
     }
