@@ -3,14 +3,16 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::connections::Counted;
@@ -22,7 +24,7 @@ use crate::serve;
 /// Longest wait for the whole head of a request, also the first byte of the next one on an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How long a connection that has had no request yet is served after the stop.
+/// How long a connection is held open after the stop for a request that is on its way.
 const LATECOMER: Duration = Duration::from_secs(1);
 
 /// What every request of one connection shares.
@@ -30,32 +32,11 @@ pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
     pub(crate) worker: usize,
-    pub(crate) first_request: FirstRequest,
+    /// True from the stop on.
+    draining: watch::Receiver<bool>,
     /// Set when the stream carries something else than HTTP.
     pub(crate) upgraded: Arc<AtomicBool>,
     _counted: Counted,
-}
-
-/// Whether a connection has had a request yet.
-#[derive(Default)]
-pub(crate) struct FirstRequest {
-    has_come: AtomicBool,
-    notify: Notify,
-}
-
-impl FirstRequest {
-    pub(crate) fn arrived(&self) {
-        if !self.has_come.load(Ordering::Relaxed) {
-            self.has_come.store(true, Ordering::Release);
-            self.notify.notify_one();
-        }
-    }
-
-    async fn wait(&self) {
-        if !self.has_come.load(Ordering::Acquire) {
-            self.notify.notified().await;
-        }
-    }
 }
 
 impl Connection {
@@ -63,8 +44,8 @@ impl Connection {
         shared.metrics.connection_opened(worker);
         let counted = shared.connections.enter();
         let peer = Peer::new(peer);
-        let (first_request, upgraded) = (FirstRequest::default(), Arc::default());
-        Arc::new(Self { peer, worker, shared, first_request, upgraded, _counted: counted })
+        let draining = shared.workers.draining(worker);
+        Arc::new(Self { peer, worker, shared, draining, upgraded: Arc::default(), _counted: counted })
     }
 }
 
@@ -80,12 +61,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let worker = shared.workers.here();
-    let draining = shared.workers.draining(worker);
     let connection = Connection::open(shared, peer, worker);
+    let drain_timeout = connection.shared.settings.drain_timeout;
     let served_by = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let connection = Arc::clone(&served_by);
-        async move { Ok::<_, Infallible>(serve::answer(connection, request).await) }
+        async move {
+            let mut response = serve::answer(Arc::clone(&connection), request).await;
+            if *connection.draining.borrow() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let served = http1::Builder::new()
         .preserve_header_case(true)
@@ -97,15 +84,15 @@ where
     let mut ended = tokio::select! {
         biased;
         ended = served.as_mut() => Some(ended),
-        () = stop(draining) => None,
+        () = stop(connection.draining.clone()) => None,
     };
     if ended.is_none() {
-        // Accepted just before the stop: its first request is on its way, and is not to be lost.
+        // A next request may be on its way, written before its client can know of the stop. It is answered, and
+        // the answer ends the connection.
         ended = tokio::select! {
             biased;
-            () = connection.first_request.wait() => None,
             ended = served.as_mut() => Some(ended),
-            () = sleep(LATECOMER) => None,
+            () = sleep(LATECOMER.min(drain_timeout / 2)) => None,
         };
     }
     let ended = if let Some(ended) = ended {

@@ -46,7 +46,6 @@ pub(crate) async fn answer(
 async fn guarded(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
     let started = Instant::now();
     let (mut parts, incoming) = request.into_parts();
-    connection.first_request.arrived();
     let loops = connection.shared.identity.check_loop(&parts.headers);
     if let Err(refused) = guard::check(&parts).map(drop).and(loops) {
         return refuse(&connection, &parts, &refused, started);
