@@ -288,12 +288,13 @@ pub(crate) fn is_replayable(method: &Method, body: &RequestBody) -> bool {
         && matches!(body, RequestBody::Empty)
 }
 
+/// What is needed to send a request again. Not its extensions: a request sent again loses the case of its field names,
+/// which is cheaper than copying them for every request.
 fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::Empty);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     copy.headers_mut().clone_from(request.headers());
-    copy.extensions_mut().clone_from(request.extensions());
     copy
 }
 

@@ -220,13 +220,13 @@ impl Gateway {
     /// Serves until `stop` turns true (or its sender is gone), then drains, and returns when the last request
     /// has ended or the drain time is over. Blocks the calling thread; brings its own worker threads.
     ///
-    /// The threads stay behind until the drain time is over: a process that has nothing else to do may end.
+    /// The worker threads stay behind until the process ends.
     pub fn run(self, stop: watch::Receiver<bool>) -> Drained {
         let drain_timeout = self.shared.settings.drain_timeout;
         let (shared, server_stop) = (Arc::clone(&self.shared), stop.clone());
         let server = std::thread::Builder::new()
             .name("banyan-server".into())
-            .spawn(move || server::run(&shared, server_stop, drain_timeout));
+            .spawn(move || server::run(&shared, server_stop));
         if let Err(error) = server {
             tracing::error!(%error, "cannot start the server thread");
             return Drained::Clean;

@@ -17,17 +17,18 @@ use tokio::sync::watch;
 use crate::connection::serve_stream;
 use crate::gateway::Shared;
 
+/// How long pingora sleeps after the stop, whether or not anything is in flight: longer than any drain. The process ends
+/// when the last connection has. A process that goes on, as tests do, must not see these threads end: pingora keeps
+/// runtimes by thread number, and would put the listeners of a later server on a runtime that is gone.
+const AFTERLIFE: Duration = Duration::from_hours(24);
+
 /// Listens and serves on threads of its own until `stop` turns true; then closes the listeners and leaves
-/// the connections to the caller, who waits for them.
-///
-/// Blocks for as long as pingora's server runs, which is at least `linger` after the stop.
-pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>, linger: Duration) {
+/// the connections to the caller, who waits for them. Does not return before the process ends.
+pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>) {
     let conf = ServerConf {
         threads: shared.settings.threads.max(1),
         work_stealing: false,
-        // pingora sleeps this long after the stop, whether or not anything is in flight. The process ends
-        // earlier, when the last connection has.
-        grace_period_seconds: Some(linger.as_secs().saturating_add(1)),
+        grace_period_seconds: Some(AFTERLIFE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         // Never used, but their defaults lie in a folder anybody may write.
         pid_file: String::new(),
