@@ -15,6 +15,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer that is read: 10 000 routes are about 5 MiB.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Longest word of `/readyz`.
+const WORD_BYTES_MAX: u64 = 1024;
+
 /// How `explain` is asked.
 pub(crate) const EXPLAIN_HINT: &str = "banyan explain 'GET /path' -H 'name: value'";
 
@@ -183,6 +186,23 @@ impl Admin {
 
     pub(crate) fn end_rollback(&self, order: &api::EndRollback) -> Result<api::RolledBack, AdminError> {
         self.post("rollback/end", order)
+    }
+
+    pub(crate) fn upgrade(&self) -> Result<api::UpgradeBegun, AdminError> {
+        self.post("upgrade", &api::UpgradeRequest {})
+    }
+
+    /// Whether traffic may come, and the proxy's word for it.
+    pub(crate) fn ready(&self) -> Result<(bool, String), AdminError> {
+        let asked = self.agent.get(format!("{}/readyz", self.url)).call();
+        let mut answer = asked.map_err(|error| self.unreachable(&error))?;
+        let word = answer.body_mut().with_config().limit(WORD_BYTES_MAX).read_to_string();
+        let word = word.map_err(|error| self.unreachable(&error))?.trim().to_owned();
+        match (answer.status().as_u16(), word.as_str()) {
+            (200, "ready") => Ok((true, word)),
+            (503, "starting" | "draining") => Ok((false, word)),
+            (status, _) => Err(self.not_banyan(format!("it says {status}"))),
+        }
     }
 
     /// The answer says nothing that matters.

@@ -1,7 +1,12 @@
 //! Every flag, and its help. Each flag can also be given as a `BANYAN_*` variable.
+//!
+//! - `process`: the flags of `run`. `words`: values with a form of their own: times, percents, requests.
 
 // These comments are the help on a terminal, where a variable's name needs no marks.
 #![allow(clippy::doc_markdown)]
+
+mod process;
+mod words;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,6 +14,10 @@ use std::path::PathBuf;
 use banyan_routes::Share;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
+
+pub(crate) use process::{Process, RunArgs};
+pub(crate) use words::{Request, Time};
+use words::{parse_header, parse_pause, parse_percent, parse_request};
 
 /// Exit codes and files, at the end of `banyan --help`.
 const AFTER_HELP: &str = "\
@@ -105,6 +114,8 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// Take the last change of the configuration back
     Undo(UndoArgs),
+    /// Put the program file as it is now in place of the running proxy, without losing a connection
+    Upgrade(UpgradeArgs),
     /// Print the JSON schema of routes.toml
     Schema,
     /// Print a completion script for a shell
@@ -113,73 +124,6 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-}
-
-/// `run`
-#[derive(Debug, Clone, Default, Args)]
-#[command(after_help = "Examples:
-  banyan run --listen :8080 --legacy http://localhost:3000
-  banyan run --routes routes.toml --listen 127.0.0.1:8080 --state-dir /var/lib/banyan
-
-SIGTERM drains and ends, SIGHUP reloads, SIGUSR1 opens the access log anew.")]
-pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) process: Process,
-}
-
-/// Settings of the process that `run` starts.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Process {
-    /// Address to serve, `:8080` on every IPv4 interface; can be repeated [default: 127.0.0.1:8080]
-    #[arg(long, env = "BANYAN_LISTEN", hide_env = true, value_name = "ADDR", value_delimiter = ',')]
-    pub(crate) listen: Vec<String>,
-    /// Instead of a file: every request goes to this one application
-    #[arg(long, env = "BANYAN_LEGACY", hide_env = true, value_name = "URL")]
-    pub(crate) legacy: Option<String>,
-    /// Where history and undo are kept [default: in memory]
-    #[arg(long, env = "BANYAN_STATE_DIR", hide_env = true, value_name = "DIR")]
-    pub(crate) state_dir: Option<PathBuf>,
-    /// Worker threads [default: one per core]
-    #[arg(long, env = "BANYAN_THREADS", hide_env = true, value_name = "N")]
-    pub(crate) threads: Option<std::num::NonZeroUsize>,
-    /// Longest wait for requests in flight after a stop [default: 30s]
-    #[arg(long, env = "BANYAN_DRAIN_TIMEOUT", hide_env = true, value_name = "TIME")]
-    pub(crate) drain_timeout: Option<Time>,
-    /// How long /readyz fails before the listeners close [default: 0s]
-    #[arg(long, env = "BANYAN_UNREADY_BEFORE_STOP", hide_env = true, value_name = "TIME")]
-    pub(crate) unready_before_stop: Option<Time>,
-    /// One JSON line per request: a file, or `stdout` [default: none]
-    #[arg(long, env = "BANYAN_ACCESS_LOG", hide_env = true, value_name = "FILE")]
-    pub(crate) access_log: Option<String>,
-    /// Further host name under which the admin API may be asked; can be repeated
-    #[arg(long, env = "BANYAN_ADMIN_HOST", hide_env = true, value_name = "NAME", value_delimiter = ',')]
-    pub(crate) admin_host: Vec<String>,
-    /// Add `Via: 1.1 banyan` in both directions
-    #[arg(long, env = "BANYAN_VIA", hide_env = true)]
-    pub(crate) via: bool,
-}
-
-/// A time with its unit: `250ms`, `30s`, `1m30s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Time(pub(crate) std::time::Duration);
-
-impl std::str::FromStr for Time {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("`{text}` is no time: expected for example `250ms`, `30s` or `1m30s`");
-        let time: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-        std::time::Duration::try_from(time).map(Self).map_err(|_| expected())
-    }
-}
-
-impl TryFrom<String> for Time {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
 }
 
 /// `check`
@@ -223,31 +167,6 @@ pub(crate) struct ExplainArgs {
     pub(crate) json: bool,
 }
 
-/// Method and target of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) target: String,
-}
-
-fn parse_request(text: &str) -> Result<Request, String> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let (method, target) = match words[..] {
-        [target] => ("GET", target),
-        [method, target] | [method, target, "HTTP/1.1"] => (method, target),
-        _ => return Err("expected for example 'GET /api/orders/7'".to_owned()),
-    };
-    if !target.starts_with('/') && target != "*" {
-        return Err(format!("the path must begin with `/`, found `{target}`"));
-    }
-    Ok(Request { method: method.to_ascii_uppercase(), target: target.to_owned() })
-}
-
-fn parse_header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("expected for example 'x-user-id: 42'")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
-}
-
 /// `diff`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -268,14 +187,18 @@ pub(crate) struct DiffArgs {
 /// `status`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code 5 when a target is unhealthy, the last reload was refused, or a rollback is held in memory."
+    after_help = "Exit code 5 when a target is unhealthy, the last reload was refused, or a rollback is held in memory;
+with --ready, when the proxy is starting or draining."
 )]
 pub(crate) struct StatusArgs {
+    /// Only say whether traffic may come: for health checks of containers
+    #[arg(long, conflicts_with_all = ["watch", "json"])]
+    pub(crate) ready: bool,
     /// Show it anew until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
     /// Time between two looks
-    #[arg(long, default_value = "2s", value_name = "TIME", requires = "watch")]
+    #[arg(long, default_value = "2s", value_name = "TIME", requires = "watch", value_parser = parse_pause)]
     pub(crate) every: Time,
     /// For programs
     #[arg(long)]
@@ -320,20 +243,6 @@ pub(crate) struct ShiftArgs {
     pub(crate) lift_floor: bool,
     #[command(flatten)]
     pub(crate) edit: EditArgs,
-}
-
-fn parse_percent(text: &str) -> Result<Share, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).trim();
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) || whole.len() > 3 {
-        return Err("expected a number from 0 to 100".to_owned());
-    }
-    if decimals.len() > 3 {
-        return Err("at most three decimals: the smallest step is 0.001".to_owned());
-    }
-    let thousandths = format!("{whole}{decimals:0<3}").parse().ok().and_then(Share::from_thousandths);
-    thousandths.ok_or_else(|| "expected a number from 0 to 100".to_owned())
 }
 
 /// `rollback`
@@ -385,8 +294,22 @@ pub(crate) struct UndoArgs {
     pub(crate) edit: EditArgs,
 }
 
+/// `upgrade`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The running proxy starts its program file again with its own arguments and lends it the listening sockets.
+When the new process serves, the old one drains and ends; otherwise nothing changes. SIGUSR2 does the same."
+)]
+pub(crate) struct UpgradeArgs {
+    /// Longest wait for the new process
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    pub(crate) timeout: Time,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use clap::CommandFactory;
 
@@ -395,35 +318,5 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn percents_are_exact() {
-        let thousandths = |text| parse_percent(text).map(Share::thousandths).ok();
-        assert_eq!(thousandths("25"), Some(25_000));
-        assert_eq!(thousandths("12.5 %"), Some(12_500));
-        assert_eq!(thousandths("0.001%"), Some(1));
-        assert_eq!(thousandths("100"), Some(100_000));
-        for wrong in ["100.001", "-1", "1e1", "", ".", "0.0001", "1000000000000"] {
-            assert_eq!(thousandths(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_request_is_a_line_or_a_path() {
-        let request = |method: &str, target: &str| Request { method: method.into(), target: target.into() };
-        assert_eq!(parse_request("/a?b=1").unwrap(), request("GET", "/a?b=1"));
-        assert_eq!(parse_request("post /a HTTP/1.1").unwrap(), request("POST", "/a"));
-        assert!(parse_request("GET a").is_err());
-        assert!(parse_request("").is_err());
-    }
-
-    #[test]
-    fn a_time_needs_a_unit() {
-        assert_eq!("1m30s".parse::<Time>().unwrap().0.as_secs(), 90);
-        assert_eq!("250ms".parse::<Time>().unwrap().0.as_millis(), 250);
-        for wrong in ["30", "-1s", "soon", ""] {
-            assert!(wrong.parse::<Time>().is_err(), "{wrong}");
-        }
     }
 }

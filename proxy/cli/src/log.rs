@@ -16,6 +16,8 @@ pub(crate) fn start(settings: &Settings, command: &Command) -> Result<(), Failur
             .hint("BANYAN_LOG=info, or per part: BANYAN_LOG=info,banyan_control=debug")
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would be told on standard error, with a panic when nobody reads that: `banyan run 2>&1 | head -1`.
+    let lines = lines.log_internal_errors(false);
     match settings.log_format() {
         LogFormat::Text => lines.with_ansi(screen::stderr_has_colour()).with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).init(),

@@ -37,12 +37,19 @@ struct ConfigFile {
     log: Option<String>,
     log_format: Option<LogFormat>,
     listen: Vec<String>,
+    listen_tls: Vec<String>,
+    tls_certificate: Vec<PathBuf>,
+    tls_key: Vec<PathBuf>,
+    tls_client_ca: Option<PathBuf>,
+    no_h2c: bool,
     legacy: Option<String>,
     state_dir: Option<PathBuf>,
     threads: Option<std::num::NonZeroUsize>,
     drain_timeout: Option<crate::args::Time>,
     unready_before_stop: Option<crate::args::Time>,
     access_log: Option<String>,
+    admin_read_token_file: Option<PathBuf>,
+    admin_read_only: bool,
     admin_host: Vec<String>,
     via: bool,
 }
@@ -104,11 +111,7 @@ impl Settings {
             return Ok(Some(token));
         }
         let Some(path) = &self.shared.admin_token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot read admin token file {}: {error}", path.display()))
-                .hint("name another with `--admin-token-file FILE`, or set BANYAN_ADMIN_TOKEN")
-        })?;
-        Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned()))
+        token_in(path).map(Some)
     }
 
     /// What is logged, where it was said.
@@ -122,6 +125,15 @@ impl Settings {
     }
 }
 
+/// The token in a file: its first line.
+pub(crate) fn token_in(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot read admin token file {}: {error}", path.display()))
+            .hint("name another with `--admin-token-file FILE`, or set BANYAN_ADMIN_TOKEN")
+    })?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
 /// The environment for `${VAR}`.
 pub(crate) fn variables() -> Variables {
     banyan_control::environment()
@@ -132,12 +144,19 @@ fn split(file: ConfigFile) -> (Shared, Process) {
     let shared = Shared { routes, admin, admin_token_file, log, log_format };
     let process = Process {
         listen: file.listen,
+        listen_tls: file.listen_tls,
+        tls_certificate: file.tls_certificate,
+        tls_key: file.tls_key,
+        tls_client_ca: file.tls_client_ca,
+        no_h2c: file.no_h2c,
         legacy: file.legacy,
         state_dir: file.state_dir,
         threads: file.threads,
         drain_timeout: file.drain_timeout,
         unready_before_stop: file.unready_before_stop,
         access_log: file.access_log,
+        admin_read_token_file: file.admin_read_token_file,
+        admin_read_only: file.admin_read_only,
         admin_host: file.admin_host,
         via: file.via,
     };
@@ -164,16 +183,26 @@ fn read_config(named: Option<&Path>) -> Result<ConfigFile, Failure> {
 
 /// A flag or its variable, then `banyan.toml`.
 pub(crate) fn over(flags: Process, file: Process) -> Process {
-    let list = |flag: Vec<String>, file: Vec<String>| if flag.is_empty() { file } else { flag };
     Process {
         listen: list(flags.listen, file.listen),
+        listen_tls: list(flags.listen_tls, file.listen_tls),
+        tls_certificate: list(flags.tls_certificate, file.tls_certificate),
+        tls_key: list(flags.tls_key, file.tls_key),
+        tls_client_ca: flags.tls_client_ca.or(file.tls_client_ca),
+        no_h2c: flags.no_h2c || file.no_h2c,
         legacy: flags.legacy.or(file.legacy),
         state_dir: flags.state_dir.or(file.state_dir),
         threads: flags.threads.or(file.threads),
         drain_timeout: flags.drain_timeout.or(file.drain_timeout),
         unready_before_stop: flags.unready_before_stop.or(file.unready_before_stop),
         access_log: flags.access_log.or(file.access_log),
+        admin_read_token_file: flags.admin_read_token_file.or(file.admin_read_token_file),
+        admin_read_only: flags.admin_read_only || file.admin_read_only,
         admin_host: list(flags.admin_host, file.admin_host),
         via: flags.via || file.via,
     }
+}
+
+fn list<T>(flag: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if flag.is_empty() { file } else { flag }
 }

@@ -15,6 +15,7 @@
 //! | `POST /api/v1/announce` | who is about to write the file |
 //! | `POST /api/v1/rollback` | one share, or every share, to 0 in memory, until the files mean something else |
 //! | `POST /api/v1/rollback/end` | what the files mean is in force again |
+//! | `POST /api/v1/upgrade` | another process takes over, started from the program file as it is now |
 //!
 //! Who may ask:
 //! - The `Host` must be a loopback name or address, the address bound, or a name given by `--admin-host`; an
@@ -23,9 +24,17 @@
 //! - With a token, `/api/v1` wants `Authorization: Bearer TOKEN`, and so does `/metrics` unless the listener
 //!   is bound to loopback. `/healthz` and `/readyz` stay open: probes carry no secrets.
 //! - A listener that is reachable from outside does not start without a token.
+//! - With the read token, or on a listener that is read-only, everything that changes something is refused. Without any
+//!   token, whoever reaches loopback may do everything: on a host with users who may not, give a token.
+//! - All clients together have a rate; what is above it is told to come back (429). Health checks are not counted.
+//!
+//! - `guard`: these rules. `rate`: the last of them. `connections`: how many at a time, and how long each may take. `answers`: what each
+//!   endpoint says.
 
 mod answers;
+mod connections;
 mod guard;
+mod rate;
 
 use std::fmt;
 use std::io;
@@ -39,10 +48,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use banyan_gateway::Gateway;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::metrics::Scrape;
+use crate::counts::Counts;
+use crate::metrics::{Metrics, Scrape};
 use crate::reload::ReloadHandle;
+use crate::upgrade::UpgradeOrder;
 use crate::view::View;
 use guard::Guard;
 
@@ -59,6 +70,10 @@ pub struct AdminOptions {
     pub address: SocketAddr,
     /// Wanted in `Authorization: Bearer`; must be there when the address is reachable from outside.
     pub token: Option<String>,
+    /// Lets its holder read, and change nothing.
+    pub read_token: Option<String>,
+    /// Nobody may change anything over this listener, whatever the token.
+    pub read_only: bool,
     /// Further names accepted in `Host`, without port.
     pub hosts: Vec<String>,
 }
@@ -66,11 +81,13 @@ pub struct AdminOptions {
 /// Without the token, which has no place in a log.
 impl fmt::Debug for AdminOptions {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let token = self.token.as_ref().map(|_| "(secret)");
-        let Self { address, hosts, .. } = self;
+        let hidden = |token: &Option<String>| token.as_ref().map(|_| "(secret)");
+        let Self { address, token, read_token, read_only, hosts } = self;
         out.debug_struct("AdminOptions")
             .field("address", address)
-            .field("token", &token)
+            .field("token", &hidden(token))
+            .field("read_token", &hidden(read_token))
+            .field("read_only", read_only)
             .field("hosts", hosts)
             .finish()
     }
@@ -86,6 +103,8 @@ pub enum AdminError {
     },
     /// A token of no characters protects nothing.
     EmptyToken,
+    /// Whoever may read could change everything.
+    SameTokens,
     /// The address is taken or not ours.
     Bind {
         /// Which.
@@ -103,6 +122,7 @@ impl fmt::Display for AdminError {
                 write!(out, "\nhint: set `--admin-token-file FILE`, or listen on 127.0.0.1")
             }
             Self::EmptyToken => write!(out, "the admin token is empty"),
+            Self::SameTokens => write!(out, "the admin token and the read token are the same"),
             Self::Bind { address, error } => write!(out, "cannot listen on admin address {address}: {error}"),
         }
     }
@@ -127,8 +147,11 @@ pub(crate) struct Sources {
     pub(crate) gateway: Gateway,
     pub(crate) view: View,
     pub(crate) reload: ReloadHandle,
+    pub(crate) counts: Counts,
     pub(crate) scrape: Scrape,
+    pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) upgrades: mpsc::Sender<UpgradeOrder>,
 }
 
 /// The running admin listener; ends when dropped.
@@ -138,17 +161,24 @@ pub(crate) struct Admin {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Binds the address, or says why not. Nothing is answered before [`Admin::start`].
-pub(crate) fn bind(options: &AdminOptions) -> Result<TcpListener, AdminError> {
+/// Binds the address, or says why not. Nothing is answered before [`Admin::start`]. `lent` is the socket of the
+/// process before, for this address or another.
+pub(crate) fn bind(options: &AdminOptions, lent: Option<TcpListener>) -> Result<TcpListener, AdminError> {
     let address = options.address;
-    if options.token.as_deref().is_some_and(|token| token.trim().is_empty()) {
+    let mut tokens = options.token.iter().chain(&options.read_token);
+    if tokens.clone().any(|token| token.trim().is_empty()) {
         return Err(AdminError::EmptyToken);
     }
-    if options.token.is_none() && !address.ip().to_canonical().is_loopback() {
+    if options.token.is_some() && options.token == options.read_token {
+        return Err(AdminError::SameTokens);
+    }
+    if tokens.next().is_none() && !address.ip().to_canonical().is_loopback() {
         return Err(AdminError::PublicWithoutToken { address });
     }
     let failed = |error| AdminError::Bind { address, error };
-    let listener = TcpListener::bind(address).map_err(failed)?;
+    let is_ours = |at: SocketAddr| at == address || (address.port() == 0 && at.ip() == address.ip());
+    let lent = lent.filter(|socket| socket.local_addr().is_ok_and(is_ours));
+    let listener = lent.map_or_else(|| TcpListener::bind(address), Ok).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }
@@ -157,13 +187,17 @@ impl Admin {
     /// Answers on a thread of its own, so that no scrape takes time from a request.
     pub(crate) fn start(listener: TcpListener, options: AdminOptions, sources: Sources) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let app = router(sources, Guard::new(options, address));
+        let metrics = sources.metrics.clone();
+        let app = router(sources, Guard::new(options, address, metrics.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, app, stopped)) {
-                tracing::error!("admin listener ended: {error}");
-            }
+            runtime.block_on(async {
+                match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => connections::serve(listener, app, stopped, metrics).await,
+                    Err(error) => tracing::error!("admin listener ended: {error}"),
+                }
+            });
             runtime.shutdown_timeout(GRACE);
         })?;
         Ok(Self { address, stop, thread: Some(thread) })
@@ -184,25 +218,6 @@ impl Drop for Admin {
     }
 }
 
-async fn serve(listener: TcpListener, app: Router, stopped: watch::Receiver<bool>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let serving = axum::serve(listener, app).with_graceful_shutdown(told(stopped.clone()));
-    let too_late = async {
-        told(stopped).await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        ended = serving.into_future() => ended,
-        // A client that does not read its answer does not hold up the exit.
-        () = too_late => Ok(()),
-    }
-}
-
-async fn told(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone means the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 fn router(sources: Sources, guard: Guard) -> Router {
     let api = Router::new()
         .route("/config", get(answers::config))
@@ -213,7 +228,8 @@ fn router(sources: Sources, guard: Guard) -> Router {
         .route("/history/sets/{hash}", get(answers::history_set))
         .route("/announce", post(answers::announce))
         .route("/rollback", post(answers::rollback))
-        .route("/rollback/end", post(answers::end_rollback));
+        .route("/rollback/end", post(answers::end_rollback))
+        .route("/upgrade", post(answers::upgrade));
     Router::new()
         .route("/metrics", get(answers::metrics))
         .route("/healthz", get(answers::healthz))

@@ -32,7 +32,28 @@ pub struct Config {
     pub state_dir: Option<String>,
     /// Why history is not being written, if so.
     pub history_problem: Option<String>,
+    /// Id of the process that answers.
+    #[serde(default)]
+    pub process: u32,
+    /// Why the last upgrade asked for came to nothing, if so.
+    #[serde(default)]
+    pub upgrade_problem: Option<String>,
 }
+
+/// `POST /api/v1/upgrade`: begun. It has come to its end when `process` of [`Config`] is another, or
+/// `upgrade_problem` is there. The request has no fields yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeBegun {
+    /// Format of this answer.
+    pub version: u32,
+    /// Id of the process that is to be replaced.
+    pub process: u32,
+}
+
+/// Body of `POST /api/v1/upgrade`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpgradeRequest {}
 
 /// One attempt to load; also the answer of `POST /api/v1/reload`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +121,9 @@ pub struct Routes {
     pub routes: Vec<Route>,
     /// Every target of every upstream.
     pub targets: Vec<Target>,
+    /// The breaker of every upstream that has one.
+    #[serde(default)]
+    pub breakers: Vec<Breaker>,
 }
 
 /// One route.
@@ -117,9 +141,15 @@ pub struct Route {
     pub candidate: Option<String>,
     /// Name of the legacy upstream.
     pub legacy: String,
+    /// Since when `observed_share` and `arms` count, RFC 3339: the last swap that changed this route, or the start of
+    /// the process.
+    pub counted_since: String,
     /// Observed share: candidate decisions by reason `share`, over all by that reason, 0..=1; none without data.
     pub observed_share: Option<f64>,
-    /// Per arm since the start of this process: `legacy`, `candidate`, `banyan`.
+    /// True when a pin sends clients to the candidate whatever the share.
+    #[serde(default)]
+    pub pins_candidate: bool,
+    /// Per arm: `legacy`, `candidate`, `banyan`.
     pub arms: BTreeMap<String, ArmCounts>,
     /// File and line, `routes.toml:12`.
     pub origin: Option<String>,
@@ -132,8 +162,11 @@ pub struct Route {
 pub struct ArmCounts {
     /// Answers.
     pub requests: u64,
-    /// Of these, 5xx.
+    /// Failures of this arm: answers that are 5xx, and for the candidate what fell back on legacy.
     pub errors: u64,
+    /// Requests of the candidate that fell back on legacy; 0 for other arms.
+    #[serde(default)]
+    pub fallbacks: u64,
     /// Median of the duration in seconds, from the histogram; none without data.
     pub p50_seconds: Option<f64>,
     /// 99th percentile.
@@ -149,8 +182,26 @@ pub struct Target {
     pub target: String,
     /// By the active check; true without one.
     pub healthy: bool,
+    /// Taken out for a while after failures in a row.
+    #[serde(default)]
+    pub ejected: bool,
     /// Requests in flight.
     pub inflight: u64,
+}
+
+/// The breaker of one upstream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Upstream.
+    pub upstream: String,
+    /// `closed`, `half-open` or `open`: whether requests of candidates reach it.
+    pub state: String,
+    /// Seconds left until the first probe, while it is open.
+    pub probes_in_seconds: Option<f64>,
+    /// Requests in its window.
+    pub requests: u64,
+    /// Of these, errors.
+    pub errors: u64,
 }
 
 /// `POST /api/v1/explain`, question.
@@ -338,6 +389,18 @@ pub struct RolledBack {
     pub changes: Vec<String>,
     /// Routes left alone because their separate store is written by the candidate.
     pub kept: Vec<String>,
+    /// Routes at 0 by this order whose pins go on sending clients to the candidate.
+    #[serde(default)]
+    pub pinned: Vec<Pinned>,
+}
+
+/// A route with a pin to the candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Its name.
+    pub route: String,
+    /// Where it was written, `routes.toml:12`.
+    pub origin: String,
 }
 
 /// Any refusal of the admin API.

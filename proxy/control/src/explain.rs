@@ -102,3 +102,8 @@ pub(crate) fn split(route: &Route) -> Option<&Split> {
         Destination::Legacy | Destination::Retired(_) => None,
     }
 }
+
+/// Whether a pin sends clients to the candidate whatever the share.
+pub(crate) fn pins_candidate(route: &Route) -> bool {
+    route.pins.iter().any(|pin| pin.to_candidate)
+}

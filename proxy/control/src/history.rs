@@ -1,10 +1,16 @@
 //! What was in force when, who changed it, and the file sets to go back to.
 //!
-//! The proxy alone writes here, from its reload thread; the admin API reads. Without a state directory, or
-//! when it cannot be written, the history of this process stays in memory (with its last few file sets, so that
-//! undo works) and the problem is shown.
+//! The proxy alone writes here, from its reload thread; the admin API reads. What was recorded can be read at once,
+//! from memory: a thread of its own takes it to the disk, and nobody waits for that but the end of the process, which
+//! does so for two seconds. Without a state directory, or when it cannot be written, the history of this process stays in
+//! memory (with its last few file sets, so that undo works) and the problem is shown.
+//!
+//! - `writer`: that thread.
+
+mod writer;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +19,9 @@ use banyan_routes::{FileSet, SourceFile};
 
 use crate::api::{API_VERSION, HistoryEntry, KeptFile, KeptSet};
 use crate::files;
-use crate::state_dir::{self, StateDir, StateDirError};
+use crate::metrics::Metrics;
+use crate::state_dir::{self, Folder, StateDir, StateDirError};
+use writer::{Behind, Job, Writer};
 
 /// Most entries kept in memory and given out; the file holds more.
 pub(crate) const ENTRIES_MAX: usize = 1_000;
@@ -21,10 +29,22 @@ pub(crate) const ENTRIES_MAX: usize = 1_000;
 /// Most file sets kept in memory, when they are not on disk. Each may be as long as all files together.
 const SETS_IN_MEMORY_MAX: usize = 20;
 
+/// Where the history will be read and kept, once no other process writes there.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In memory, as was asked for.
+    Memory,
+    /// In this folder, which is locked.
+    Disk(Folder),
+    /// In memory, because of a problem with this folder.
+    Unusable(PathBuf, StateDirError),
+}
+
 /// The writing end, held by the reload thread.
 #[derive(Debug)]
 pub(crate) struct History {
-    disk: Option<StateDir>,
+    writer: Option<Writer>,
+    metrics: Metrics,
     view: HistoryView,
 }
 
@@ -39,31 +59,57 @@ pub(crate) struct HistoryView {
 struct Shared {
     /// Oldest first.
     entries: VecDeque<HistoryEntry>,
-    /// What is not on disk, used longest ago first.
-    sets: VecDeque<KeptSet>,
+    /// What is not on disk, or not yet; used longest ago first.
+    sets: VecDeque<Arc<KeptSet>>,
     problem: Option<String>,
 }
 
-impl History {
-    /// Opens the folder and reads what is there.
+impl Place {
+    /// Locks the folder. `lent` is its lock, when it comes from the process before.
     ///
     /// A folder that another proxy holds is an error. One that cannot be written is not: traffic matters
     /// more than its history.
-    pub(crate) fn open(state_dir: Option<&Path>) -> Result<Self, StateDirError> {
-        let Some(path) = state_dir else {
-            return Ok(Self { disk: None, view: HistoryView::default() });
+    pub(crate) fn hold(state_dir: Option<&Path>, lent: Option<File>) -> Result<Self, StateDirError> {
+        let Some(path) = state_dir else { return Ok(Self::Memory) };
+        match Folder::hold(path, lent) {
+            Ok(folder) => Ok(Self::Disk(folder)),
+            Err(error @ StateDirError::InUse { .. }) => Err(error),
+            Err(error) => Ok(Self::Unusable(path.to_owned(), error)),
+        }
+    }
+
+    /// The held lock of the folder once more.
+    pub(crate) fn lock(&self) -> Option<File> {
+        match self {
+            Self::Disk(folder) => folder.lock().ok(),
+            Self::Memory | Self::Unusable(..) => None,
+        }
+    }
+}
+
+impl History {
+    /// Reads what is there.
+    pub(crate) fn open(place: Place, metrics: &Metrics) -> Self {
+        let without = |view| Self { writer: None, metrics: metrics.clone(), view };
+        let folder = match place {
+            Place::Memory => return without(HistoryView::default()),
+            Place::Unusable(path, error) => return without(in_memory(&path, &error.to_string())),
+            Place::Disk(folder) => folder,
         };
-        let disk = match StateDir::open(path) {
+        let path = folder.path().to_owned();
+        let disk = match StateDir::open(folder) {
             Ok(disk) => disk,
-            Err(error @ StateDirError::InUse { .. }) => return Err(error),
-            Err(error) => return Ok(Self::without_disk(path, &error.to_string())),
+            Err(error) => return without(in_memory(&path, &error.to_string())),
         };
         let view = HistoryView { shared: Arc::default(), state_dir: Some(disk.path().into()) };
         match disk.entries() {
             Ok((entries, skipped)) => view.fill(entries, skipped),
             Err(error) => view.set_problem(Some(format!("cannot read the history: {error}"))),
         }
-        Ok(Self { disk: Some(disk), view })
+        match Writer::start(disk, view.clone()) {
+            Ok(writer) => Self { writer: Some(writer), ..without(view) },
+            Err(error) => without(in_memory(&path, &format!("cannot start the history thread: {error}"))),
+        }
     }
 
     /// The reading end.
@@ -76,46 +122,33 @@ impl History {
         self.view.shared().entries.back().cloned()
     }
 
-    /// Notes what happened: the files now accepted, and the swap if there was one.
+    /// Notes what happened: the files now accepted, and the swap if there was one. Does not wait for the disk.
     ///
-    /// What the disk refuses stays in memory, with the problem shown until the next record succeeds.
+    /// What the disk refuses, or is too slow for, stays in memory, with the problem shown until the next record
+    /// succeeds.
     pub(crate) fn record(&mut self, files: Option<(&FileSet, &str)>, swap: Option<HistoryEntry>) {
-        let mut on_disk = false;
-        if let Some(disk) = &mut self.disk {
-            let problem = write(disk, files, swap.as_ref())
-                .err()
-                .map(|error| format!("cannot write to state directory {}: {error}", disk.path().display()));
-            if let Some(problem) = &problem {
-                tracing::warn!("{problem}; the history stays in memory");
-            }
-            on_disk = problem.is_none();
-            self.view.set_problem(problem);
+        let set = files.map(|(files, text_hash)| Arc::new(kept_set(files, text_hash)));
+        if let Some(set) = &set {
+            self.view.keep(Arc::clone(set));
         }
-        if let Some((files, text_hash)) = files.filter(|_| !on_disk) {
-            self.view.keep(kept_set(files, text_hash));
+        if let Some(swap) = &swap {
+            self.view.push(swap.clone());
         }
-        if let Some(swap) = swap {
-            self.view.push(swap);
+        let Some(writer) = &self.writer else { return };
+        if let Err(Behind) = writer.write(Job { set, entry: swap }) {
+            self.metrics.history_dropped();
+            let problem = "the disk of the state directory is too slow".to_owned();
+            tracing::warn!("{problem}; this change stays in memory");
+            self.view.set_problem(Some(problem));
         }
-    }
-
-    fn without_disk(path: &Path, problem: &str) -> Self {
-        tracing::warn!(state_dir = %path.display(), "{problem}; history of this process stays in memory");
-        let view = HistoryView { shared: Arc::default(), state_dir: None };
-        view.set_problem(Some(problem.to_owned()));
-        Self { disk: None, view }
     }
 }
 
-/// The files first: an entry on disk speaks of files that are there. A failure of one does not keep the other.
-fn write(
-    disk: &mut StateDir,
-    files: Option<(&FileSet, &str)>,
-    swap: Option<&HistoryEntry>,
-) -> io::Result<()> {
-    let kept = files.map_or(Ok(()), |(files, text_hash)| disk.keep(&kept_set(files, text_hash)));
-    let appended = swap.map_or(Ok(()), |swap| disk.append(swap));
-    kept.and(appended)
+fn in_memory(path: &Path, problem: &str) -> HistoryView {
+    tracing::warn!(state_dir = %path.display(), "{problem}; history of this process stays in memory");
+    let view = HistoryView::default();
+    view.set_problem(Some(problem.to_owned()));
+    view
 }
 
 impl HistoryView {
@@ -129,7 +162,7 @@ impl HistoryView {
         let in_memory = self.shared().sets.iter().find(|set| set.text_hash == text_hash).cloned();
         match &self.state_dir {
             Some(folder) if in_memory.is_none() => state_dir::kept(folder, text_hash),
-            _ => Ok(in_memory),
+            _ => Ok(in_memory.map(Arc::unwrap_or_clone)),
         }
     }
 
@@ -160,13 +193,18 @@ impl HistoryView {
         shared.entries.push_back(entry);
     }
 
-    fn keep(&self, set: KeptSet) {
+    fn keep(&self, set: Arc<KeptSet>) {
         let mut shared = self.shared();
         shared.sets.retain(|known| known.text_hash != set.text_hash);
         if shared.sets.len() == SETS_IN_MEMORY_MAX {
             shared.sets.pop_front();
         }
         shared.sets.push_back(set);
+    }
+
+    /// It need not be kept here any more, unless it has come again since.
+    fn is_on_disk(&self, set: &Arc<KeptSet>) {
+        self.shared().sets.retain(|known| !Arc::ptr_eq(known, set));
     }
 
     fn set_problem(&self, problem: Option<String>) {

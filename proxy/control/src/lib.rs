@@ -11,8 +11,11 @@
 //! - `view`: what the reload thread tells the admin API.
 //! - `edit`: changes one value of the files, for a command.
 //! - `admin`: the listener of `/metrics`, health and `/api/v1`. `api`: its JSON, shared with the commands.
+//! - `counts`: what each route's arms answered since it was last changed.
 //! - `explain`: a decision told in words. `metrics`: the reload in numbers, and the text of a scrape.
 //! - `run`: the whole proxy from start to exit. `signals`: what the system asks for meanwhile.
+//!   `service_manager`: what systemd is told of it.
+//! - `upgrade`: another process takes over while this one serves. `handover`: how the sockets get there.
 
 mod absence;
 mod admin;
@@ -20,27 +23,34 @@ mod announce;
 pub mod api;
 mod changes;
 mod clock;
+mod counts;
 pub mod edit;
 mod explain;
 mod files;
+mod handover;
 mod history;
 mod load;
 mod metrics;
 mod places;
 mod reload;
 mod run;
+mod service_manager;
 mod signals;
 mod state_dir;
 mod swap;
 mod undo;
+mod upgrade;
 mod view;
 
 pub use admin::{AdminError, AdminOptions};
-pub use banyan_gateway::{AccessLogTarget, Drained, Settings, StartError};
+pub use banyan_gateway::{
+    AccessLogTarget, CertificateFiles, Drained, Settings, StartError, TlsError, TlsSettings,
+};
 pub use banyan_routes::Variables;
 pub use changes::{change_line, change_lines};
 pub use explain::{BadQuestion, explain};
 pub use files::{ReadError, environment, read, relative_name, text_hash};
+pub use handover::HandoverError;
 pub use history::{file_set, kept_set};
 pub use load::{LoadError, Loaded, Source, load};
 pub use prometheus::Registry;

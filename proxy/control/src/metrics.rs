@@ -1,20 +1,23 @@
-//! What the reload says of itself in numbers, and the text of a scrape. The only file that names `prometheus`
-//! besides `run.rs`, which passes the registry on.
+//! What reload, history and admin listener say of themselves in numbers, and the text of a scrape. The only file
+//! that names `prometheus` besides `run.rs`, which passes the registry on.
 
-use prometheus::{Encoder, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::api::ReloadResult;
 
 /// Content type of a scrape.
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// The gauges and counters of the configuration.
+/// The gauges and counters of everything slower than a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     reloads: IntCounterVec,
     generation: IntGauge,
     info: IntGaugeVec,
     successful: IntGauge,
+    history_dropped: IntCounter,
+    admin_refused: IntCounter,
+    admin_rate_limited: IntCounter,
 }
 
 impl Metrics {
@@ -31,11 +34,26 @@ impl Metrics {
                 "banyan_config_last_reload_successful",
                 "1 when the last attempt to load was accepted, 0 when it was refused.",
             )?,
+            history_dropped: IntCounter::new(
+                "banyan_history_dropped_total",
+                "Swaps that stayed in memory because the disk of the history was too slow.",
+            )?,
+            admin_refused: IntCounter::new(
+                "banyan_admin_connections_refused_total",
+                "Connections closed because the admin listener had as many as it takes.",
+            )?,
+            admin_rate_limited: IntCounter::new(
+                "banyan_admin_requests_refused_total",
+                "Requests refused because the admin listener was asked too often.",
+            )?,
         };
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.generation.clone()))?;
         registry.register(Box::new(metrics.info.clone()))?;
         registry.register(Box::new(metrics.successful.clone()))?;
+        registry.register(Box::new(metrics.history_dropped.clone()))?;
+        registry.register(Box::new(metrics.admin_refused.clone()))?;
+        registry.register(Box::new(metrics.admin_rate_limited.clone()))?;
         // From 0, so that the first refusal is already an increase.
         for result in [ReloadResult::Applied, ReloadResult::Unchanged, ReloadResult::Refused] {
             metrics.reloads.with_label_values(&[word(result)]);
@@ -55,6 +73,21 @@ impl Metrics {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.info.reset();
         self.info.with_label_values(&[hash]).set(1);
+    }
+
+    /// A swap, or the files it speaks of, did not get to the disk.
+    pub(crate) fn history_dropped(&self) {
+        self.history_dropped.inc();
+    }
+
+    /// The admin listener was asked too often.
+    pub(crate) fn admin_request_refused(&self) {
+        self.admin_rate_limited.inc();
+    }
+
+    /// The admin listener had no place left.
+    pub(crate) fn admin_connection_refused(&self) {
+        self.admin_refused.inc();
     }
 }
 

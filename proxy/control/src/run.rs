@@ -2,31 +2,29 @@
 //!
 //! Starting is a list of steps. A bad configuration ends it before a port opens; so does a state directory in
 //! use, and an address that is taken.
+//!
+//! - `proxy`: what runs, without signals.
+
+mod proxy;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use banyan_gateway::{Drained, Gateway, Settings, StartError};
+use banyan_gateway::{Drained, Settings, StartError};
 use banyan_routes::Variables;
 use prometheus::Registry;
-use tokio::sync::{oneshot, watch};
 
-use crate::admin::{self, Admin, AdminError, AdminOptions, Phase, Sources};
-use crate::history::History;
-use crate::load::{LoadError, Source, load};
-use crate::metrics::{Metrics, Scrape};
-use crate::reload::{ReloadHandle, Reloader};
+use crate::admin::{AdminError, AdminOptions};
+use crate::handover::{HandoverError, Program, Successor, UpgradeError, predecessor};
+use crate::load::{LoadError, Source};
+use crate::service_manager;
 use crate::signals::{Asked, Signals};
 use crate::state_dir::StateDirError;
-use crate::swap::Swap;
-
-/// Opening a port takes a moment; longer than this it will not open any more.
-const ACCEPTING_WITHIN: Duration = Duration::from_secs(10);
+use crate::upgrade::UpgradeOrder;
+use proxy::{ACCEPTING_WITHIN, Event};
+pub use proxy::{Addresses, Proxy};
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone)]
@@ -64,6 +62,8 @@ pub enum RunError {
     NotAccepting,
     /// The gateway ended by itself; the log says why.
     GatewayEnded,
+    /// Started to take over from a running proxy, and did not.
+    Handover(HandoverError),
 }
 
 impl fmt::Display for RunError {
@@ -78,6 +78,7 @@ impl fmt::Display for RunError {
             Self::NotAccepting => {
                 write!(out, "no listener opened within {} s, the log says why", ACCEPTING_WITHIN.as_secs())
             }
+            Self::Handover(error) => write!(out, "{error}"),
             Self::GatewayEnded => write!(out, "the gateway ended by itself, the log says why"),
         }
     }
@@ -90,12 +91,15 @@ impl std::error::Error for RunError {}
 pub enum ExitReason {
     /// Asked to stop, and drained.
     Stopped(Drained),
+    /// Another process has taken over, and what was left here drained.
+    Replaced(Drained),
     /// Asked a second time, and ended at once.
     Interrupted,
 }
 
 /// Runs the proxy until a signal ends it: SIGTERM and SIGINT drain and end, a second one ends at once, SIGHUP
-/// reloads, SIGUSR1 opens the access log anew. `started` is told the addresses.
+/// reloads, SIGUSR1 opens the access log anew, SIGUSR2 starts the program anew and hands over to it. `started` is
+/// told the addresses.
 pub fn run(
     options: RunOptions,
     registry: &Registry,
@@ -108,16 +112,21 @@ pub fn run(
         let _inside = runtime.enter();
         Signals::install().map_err(RunError::System)?
     };
+    let program = Program::of_this_process().map_err(RunError::System)?;
     let unready = options.unready_before_stop;
-    let proxy = Proxy::start(options, registry)?;
+    let predecessor = predecessor().map_err(RunError::Handover)?;
+    let proxy = Proxy::start_after(predecessor, options, registry)?;
     let addresses = proxy.addresses();
-    tracing::info!(admin = %addresses.admin, "listening on {}", shown(&addresses.listen));
+    let listening = format!("listening on {}", shown(&addresses));
+    tracing::info!(admin = %addresses.admin, "{listening}");
+    service_manager::ready(&listening);
     started(&addresses);
-    runtime.block_on(until_stopped(proxy, signals, unready))
+    runtime.block_on(until_stopped(proxy, &program, signals, unready))
 }
 
 async fn until_stopped(
     mut proxy: Proxy,
+    program: &Program,
     mut signals: Signals,
     unready: Duration,
 ) -> Result<ExitReason, RunError> {
@@ -125,144 +134,92 @@ async fn until_stopped(
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop(name) => break name,
-                Asked::Reload => proxy.reload(),
+                Asked::Reload => reload(&proxy),
                 Asked::ReopenLog => proxy.reopen_access_log(),
+                Asked::Upgrade => begin_upgrade(&mut proxy, program, None),
             },
-            _ = &mut proxy.ended => return Err(RunError::GatewayEnded),
+            event = proxy.event() => match event {
+                Event::UpgradeOrdered(answer) => begin_upgrade(&mut proxy, program, Some(answer)),
+                // Ordered while the new process started, which knows nothing of it.
+                Event::Upgraded(Ok(_)) if proxy.holds_floor() => proxy.upgrade_failed(&UpgradeError::Floor),
+                Event::Upgraded(Ok(successor)) => return hand_over(proxy, successor, signals).await,
+                Event::Upgraded(Err(error)) => proxy.upgrade_failed(&error),
+                Event::Ended => return Err(RunError::GatewayEnded),
+            },
         }
     };
     tracing::info!("{name}: draining; a second signal ends at once");
+    service_manager::stopping();
+    proxy.give_up_upgrade();
     proxy.fail_readiness();
     let draining = async {
         tokio::time::sleep(unready).await;
-        proxy.stop_gateway();
-        (&mut proxy.ended).await
+        proxy.drain().await
     };
     tokio::select! {
-        drained = draining => drained.map(ExitReason::Stopped).map_err(|_| RunError::GatewayEnded),
-        name = signals.stop() => {
-            tracing::warn!("{name} again: ending at once");
-            proxy.reloader.abandon();
-            Ok(ExitReason::Interrupted)
-        }
+        drained = draining => drained.map(ExitReason::Stopped),
+        name = signals.stop() => Ok(interrupted(proxy, name)),
     }
 }
 
-/// Where a running proxy listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
-    /// For clients.
-    pub listen: Vec<SocketAddr>,
-    /// For operators.
-    pub admin: SocketAddr,
-}
-
-/// A running proxy without signals: tests and other programs drive it. Stops when dropped, without draining.
-pub struct Proxy {
-    stop: watch::Sender<bool>,
-    phase: watch::Sender<Phase>,
-    ended: oneshot::Receiver<Drained>,
-    reload: ReloadHandle,
-    gateway: Gateway,
-    // Dropped in this order: no answer after the reload thread has gone.
-    admin: Admin,
-    reloader: Reloader,
-}
-
-impl Proxy {
-    /// Starts everything, in the order in which it can fail.
-    pub fn start(options: RunOptions, registry: &Registry) -> Result<Self, RunError> {
-        let loaded = load(&options.source, &options.variables).map_err(RunError::Configuration)?;
-        if !loaded.report.problems.is_empty() {
-            tracing::warn!("configuration accepted with warnings:\n{}", loaded.report);
-        }
-        let history = History::open(options.state_dir.as_deref()).map_err(RunError::StateDir)?;
-        let admin_listener = admin::bind(&options.admin).map_err(RunError::Admin)?;
-        let metrics = Metrics::new(registry).map_err(RunError::Metrics)?;
-        let table = Arc::new(loaded.table);
-        let gateway =
-            Gateway::new(options.gateway, Arc::clone(&table), 1, registry).map_err(RunError::Gateway)?;
-        let from = (loaded.files, loaded.text_hash, loaded.report);
-        let swap = Swap::start(gateway.clone(), table, from, options.variables, metrics, history);
-        let view = swap.view();
-        let main = match options.source {
-            Source::File(path) => Some(path),
-            Source::Legacy(_) => None,
-        };
-        let reloader = Reloader::start(main, swap).map_err(RunError::System)?;
-        let (phase, phase_seen) = watch::channel(Phase::Starting);
-        let scrape = Scrape::new(registry);
-        let (gateway_seen, reload) = (gateway.clone(), reloader.handle());
-        let sources =
-            Sources { gateway: gateway_seen, view, reload: reload.clone(), scrape, phase: phase_seen };
-        let admin = Admin::start(admin_listener, options.admin, sources).map_err(RunError::System)?;
-        let (stop, mut ended) = start_gateway(gateway.clone()).map_err(RunError::System)?;
-        wait_until_accepting(&gateway, &mut ended)?;
-        phase.send_replace(Phase::Ready);
-        Ok(Self { stop, phase, ended, reload, gateway, admin, reloader })
+/// The other process serves. What began here ends here.
+async fn hand_over(
+    mut proxy: Proxy,
+    successor: Successor,
+    mut signals: Signals,
+) -> Result<ExitReason, RunError> {
+    let process = successor.process();
+    service_manager::main_process(process);
+    proxy.retire();
+    if let Err(error) = successor.hand_over() {
+        tracing::error!(process, "upgrade: the new process ended after it was ready: {error}");
+        service_manager::stopping();
     }
-
-    /// Where it listens.
-    pub fn addresses(&self) -> Addresses {
-        Addresses { listen: self.gateway.addresses().to_vec(), admin: self.admin.address() }
-    }
-
-    /// Loads the files now, as SIGHUP does. What comes of it is in the log and in the admin API.
-    pub fn reload(&self) {
-        if self.reload.reload().is_err() {
-            tracing::warn!("reload asked for while many are waiting: left out");
-        }
-    }
-
-    /// Opens the access log anew, after it was moved away.
-    pub fn reopen_access_log(&self) {
-        self.gateway.reopen_access_log();
-    }
-
-    /// `/readyz` answers 503 from now on; traffic is still served.
-    pub fn fail_readiness(&self) {
-        self.phase.send_replace(Phase::Draining);
-    }
-
-    /// Stops taking connections and waits for the last request, or until the drain time is over. Blocks: not
-    /// for use inside an async runtime.
-    pub fn stop(self) -> Result<Drained, RunError> {
-        self.fail_readiness();
-        self.stop_gateway();
-        self.ended.blocking_recv().map_err(|_| RunError::GatewayEnded)
-    }
-
-    fn stop_gateway(&self) {
-        self.stop.send_replace(true);
+    tracing::info!(process, "upgrade: the new process has taken over, draining");
+    let stops = async {
+        // The first signal says what happens anyway: a manager that stops the service tells all its processes.
+        let name = signals.stop().await;
+        tracing::info!("{name}: draining already; a second signal ends at once");
+        signals.stop().await
+    };
+    tokio::select! {
+        drained = proxy.drain() => drained.map(ExitReason::Replaced),
+        name = stops => Ok(interrupted(proxy, name)),
     }
 }
 
-/// The gateway on a thread of its own; the receiver hears how it ended, or an error when it panicked.
-fn start_gateway(gateway: Gateway) -> io::Result<(watch::Sender<bool>, oneshot::Receiver<Drained>)> {
-    let (stop, stopped) = watch::channel(false);
-    let (ending, ended) = oneshot::channel();
-    thread::Builder::new().name("gateway".to_owned()).spawn(move || {
-        // Nobody listens any more after a second signal.
-        let _ = ending.send(gateway.run(stopped));
-    })?;
-    Ok((stop, ended))
+fn interrupted(proxy: Proxy, name: &str) -> ExitReason {
+    tracing::warn!("{name} again: ending at once");
+    proxy.abandon();
+    ExitReason::Interrupted
 }
 
-/// Ready means that a connection made now is served.
-fn wait_until_accepting(gateway: &Gateway, ended: &mut oneshot::Receiver<Drained>) -> Result<(), RunError> {
-    let start = Instant::now();
-    while !gateway.is_accepting() {
-        if !matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-            return Err(RunError::GatewayEnded);
-        }
-        if start.elapsed() > ACCEPTING_WITHIN {
-            return Err(RunError::NotAccepting);
-        }
-        thread::sleep(Duration::from_millis(2));
+/// Loads the files, and tells the service manager when that is done.
+fn reload(proxy: &Proxy) {
+    let Some(done) = proxy.begin_reload() else { return };
+    service_manager::reloading();
+    tokio::spawn(async move {
+        // What came of it is in the log; the old configuration serves as well.
+        let loaded = done.await;
+        let generation = loaded.map(|reload| reload.generation.to_string());
+        service_manager::ready(&format!("generation {}", generation.as_deref().unwrap_or("unknown")));
+    });
+}
+
+/// Without somebody who waits for the answer, the log gets it.
+fn begin_upgrade(proxy: &mut Proxy, program: &Program, answer: Option<UpgradeOrder>) {
+    let begun = proxy.begin_upgrade(program);
+    if let Err(refused) = &begun {
+        tracing::warn!("upgrade refused: {refused}");
     }
-    Ok(())
+    if let Some(answer) = answer {
+        // Whoever asked may have gone.
+        let _ = answer.send(begun);
+    }
 }
 
-fn shown(addresses: &[SocketAddr]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn shown(addresses: &Addresses) -> String {
+    let plain = addresses.listen.iter().map(ToString::to_string);
+    let tls = addresses.listen_tls.iter().map(|address| format!("{address} (TLS)"));
+    plain.chain(tls).collect::<Vec<_>>().join(", ")
 }

@@ -13,6 +13,8 @@ pub(crate) enum Asked {
     Reload,
     /// SIGUSR1.
     ReopenLog,
+    /// SIGUSR2.
+    Upgrade,
 }
 
 /// The handlers, installed; without them SIGHUP would end the process.
@@ -21,6 +23,9 @@ pub(crate) struct Signals {
     interrupt: Signal,
     hangup: Signal,
     user1: Signal,
+    user2: Signal,
+    /// Never looked at: with a handler, a file at its limit (`ulimit -f`) is a failed write, and not the end.
+    _file_too_long: Signal,
 }
 
 impl Signals {
@@ -31,6 +36,8 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            _file_too_long: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 
@@ -41,6 +48,7 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
             _ = self.hangup.recv() => Asked::Reload,
             _ = self.user1.recv() => Asked::ReopenLog,
+            _ = self.user2.recv() => Asked::Upgrade,
         }
     }
 

@@ -8,8 +8,8 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -61,33 +61,62 @@ impl fmt::Display for StateDirError {
 
 impl std::error::Error for StateDirError {}
 
-/// The folder, locked for this process.
+/// The folder, locked for this process, and not read yet: a process that lends its lock still writes here.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held open: when the last process that holds it closes it, the lock is free.
+    lock: File,
+}
+
+/// The folder, and the history open for appending. One process at a time.
 #[derive(Debug)]
 pub(crate) struct StateDir {
     path: PathBuf,
     history: File,
     /// The last write failed and may have left half a line.
     torn: bool,
-    /// Held open: closing it gives the lock away.
     _lock: File,
 }
 
-impl StateDir {
-    /// Makes the folder where needed, locks it, and ends a last line torn by a crash.
-    pub(crate) fn open(path: &Path) -> Result<Self, StateDirError> {
+impl Folder {
+    /// Makes the folder where needed, and locks it. `lent` is the lock that another process holds and lends to this one.
+    pub(crate) fn hold(path: &Path, lent: Option<File>) -> Result<Self, StateDirError> {
         let unusable = |at: &Path, error| StateDirError::Unusable { path: at.to_owned(), error };
         let sets = path.join("sets");
         // Files may hold addresses and names that are nobody else's business.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&sets);
         made.map_err(|error| unusable(path, error))?;
-        let lock = take_lock(path)?;
-        remove_unfinished(&sets);
-        let name = path.join("history.jsonl");
-        let history = open_history(&name).map_err(|error| unusable(&name, error))?;
-        Ok(Self { path: path.to_owned(), history, torn: false, _lock: lock })
+        let lent = lent.filter(|lock| is_lock_of(path, lock));
+        let is_shared = lent.is_some();
+        let lock = lent.map_or_else(|| take_lock(path), Ok)?;
+        if !is_shared {
+            remove_unfinished(&sets);
+        }
+        Ok(Self { path: path.to_owned(), lock })
     }
 
-    /// The folder.
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lock once more, to lend it or to sign it.
+    pub(crate) fn lock(&self) -> io::Result<File> {
+        self.lock.try_clone()
+    }
+}
+
+impl StateDir {
+    /// Opens the history, and ends a last line torn by a crash. No other process writes here any more.
+    pub(crate) fn open(folder: Folder) -> Result<Self, StateDirError> {
+        let Folder { path, lock } = folder;
+        let name = path.join("history.jsonl");
+        let history = open_history(&name).map_err(|error| StateDirError::Unusable { path: name, error })?;
+        Ok(Self { path, history, torn: false, _lock: lock })
+    }
+
+    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -168,7 +197,7 @@ fn take_lock(folder: &Path) -> Result<File, StateDirError> {
     let path = folder.join("lock");
     let unusable = |error| StateDirError::Unusable { path: path.clone(), error };
     let opened = ours().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = opened.map_err(unusable)?;
+    let lock = opened.map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -180,9 +209,22 @@ fn take_lock(folder: &Path) -> Result<File, StateDirError> {
         }
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }
-    lock.set_len(0).map_err(unusable)?;
-    writeln!(lock, "{}", std::process::id()).map_err(unusable)?;
+    sign(&lock).map_err(unusable)?;
     Ok(lock)
+}
+
+/// Writes into the lock who holds it: for the message that another process gives.
+pub(crate) fn sign(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+/// Whether this is the lock of this very folder: the new process may have been told another one.
+fn is_lock_of(folder: &Path, lock: &File) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (ours, lent) = (fs::metadata(folder.join("lock")).map(identity), lock.metadata().map(identity));
+    matches!((ours, lent), (Ok(ours), Ok(lent)) if ours == lent)
 }
 
 /// Opens for appending. A last line without its end was torn by a crash: it gets one, so that the next line
@@ -192,7 +234,7 @@ fn open_history(name: &Path) -> io::Result<File> {
     let length = file.metadata()?.len();
     if length > 0 {
         let mut last = [0];
-        io::Seek::seek(&mut file, io::SeekFrom::Start(length - 1))?;
+        file.seek(io::SeekFrom::Start(length - 1))?;
         file.read_exact(&mut last)?;
         if last != *b"\n" {
             file.write_all(b"\n")?;
@@ -252,7 +294,7 @@ mod tests {
     #[test]
     fn half_a_line_does_not_eat_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let mut disk = StateDir::open(folder.path()).unwrap();
+        let mut disk = StateDir::open(Folder::hold(folder.path(), None).unwrap()).unwrap();
         // As a disk does that is full in the middle of a line.
         disk.history.write_all(b"{\"at\":").unwrap();
         disk.torn = true;
@@ -262,12 +304,39 @@ mod tests {
         assert_eq!((entries.len(), skipped), (2, 1));
     }
 
+    /// As from one process to the next: the lock is held all the while, and names its last owner.
+    #[test]
+    fn a_lent_lock_is_held_by_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::hold(folder.path(), None).unwrap();
+        fs::write(folder.path().join("lock"), "12345678\n").unwrap();
+        let second = Folder::hold(folder.path(), first.lock().ok()).unwrap();
+        sign(&second.lock().unwrap()).unwrap();
+        drop(first);
+        let holder = match Folder::hold(folder.path(), None) {
+            Err(StateDirError::InUse { holder, .. }) => holder,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(holder, Some(std::process::id().to_string()));
+        drop(second);
+        Folder::hold(folder.path(), None).unwrap();
+    }
+
+    #[test]
+    fn the_lock_of_another_folder_does_not_count() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let lent = Folder::hold(one.path(), None).unwrap();
+        let _held = Folder::hold(other.path(), None).unwrap();
+        let second = Folder::hold(other.path(), lent.lock().ok());
+        assert!(matches!(second, Err(StateDirError::InUse { .. })), "{second:?}");
+    }
+
     #[test]
     fn what_is_written_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let disk = StateDir::open(&state).unwrap();
+        let disk = StateDir::open(Folder::hold(&state, None).unwrap()).unwrap();
         let file_set = banyan_routes::FileSet {
             main: banyan_routes::SourceFile { name: "routes.toml".to_owned(), text: String::new() },
             included: Vec::new(),

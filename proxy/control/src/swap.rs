@@ -1,27 +1,35 @@
 //! What becomes of a configuration that was read: refused whole, unchanged, or in force.
+//!
+//! - `floor`: a rollback held in memory. `start`: what the history says of a start.
 
-use std::fmt;
+mod floor;
+mod start;
+
 use std::path::{self, Path};
 use std::sync::Arc;
 
 use banyan_gateway::Gateway;
-use banyan_routes::{FileSet, Report, Route, RouteTable, Severity, Variables};
+use banyan_routes::{FileSet, Report, RouteTable, Severity, Variables, diff};
 
 use crate::api::{self, API_VERSION, HistoryEntry, HistoryKind, Reload, ReloadResult};
-use crate::changes::change_lines;
+use crate::changes::{change_line, change_lines};
 use crate::clock;
-use crate::explain::split;
+use crate::counts::Counts;
 use crate::files::ReadError;
 use crate::history::History;
 use crate::load::{self, whole_file};
 use crate::metrics::Metrics;
 use crate::view::View;
+pub(crate) use floor::NoSuchRoute;
+use floor::{floored, pinned};
+use start::entry_of_start;
 
 /// The one place that puts tables in force. Lives on the reload thread.
 pub(crate) struct Swap {
     gateway: Gateway,
     variables: Variables,
     metrics: Metrics,
+    counts: Counts,
     history: History,
     view: View,
     /// What the files mean; differs from what is in force while a floor holds.
@@ -42,16 +50,6 @@ struct Cause {
     who: String,
     why: Option<String>,
     text_hash_before: Option<String>,
-}
-
-/// No route and no cohort has this name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NoSuchRoute(String);
-
-impl fmt::Display for NoSuchRoute {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "no route or cohort named `{}`", self.0)
-    }
 }
 
 impl Swap {
@@ -90,12 +88,16 @@ impl Swap {
             text_hash: text_hash.clone(),
             state_dir,
             history_problem: None,
+            process: std::process::id(),
+            upgrade_problem: None,
         };
         let view = View::new(config, history.view());
+        let counts = Counts::new(gateway.clone(), since.clone());
         Self {
             gateway,
             variables,
             metrics,
+            counts,
             history,
             view,
             accepted: Arc::clone(&table),
@@ -112,6 +114,11 @@ impl Swap {
     /// The reading end for the admin API.
     pub(crate) fn view(&self) -> View {
         self.view.clone()
+    }
+
+    /// What was answered since a route was last changed, for the admin API.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts.clone()
     }
 
     /// The files of the configuration in force.
@@ -197,6 +204,7 @@ impl Swap {
     pub(crate) fn rollback(&mut self, order: api::Rollback) -> Result<api::RolledBack, NoSuchRoute> {
         let rolled = floored(&self.in_force, &order)?;
         let kept = rolled.left.iter().map(|index| rolled.table.route(*index).name.clone()).collect();
+        let pinned = pinned(&rolled, &order);
         let changes = change_lines(&self.in_force, &rolled.table);
         let result = if rolled.table.hash() == self.in_force.hash() {
             ReloadResult::Unchanged
@@ -212,13 +220,13 @@ impl Swap {
             self.tell(None);
             ReloadResult::Applied
         };
-        Ok(self.rolled_back(result, changes, kept))
+        Ok(api::RolledBack { kept, pinned, ..self.rolled_back(result, changes) })
     }
 
     /// What the files mean is in force again.
     pub(crate) fn end_rollback(&mut self, order: api::EndRollback) -> api::RolledBack {
         if !self.floor {
-            return self.rolled_back(ReloadResult::Unchanged, Vec::new(), Vec::new());
+            return self.rolled_back(ReloadResult::Unchanged, Vec::new());
         }
         let changes = change_lines(&self.in_force, &self.accepted);
         self.floor = false;
@@ -227,7 +235,7 @@ impl Swap {
             self.by_hand(HistoryKind::RollbackEnd, order.who, order.why),
         );
         self.tell(None);
-        self.rolled_back(ReloadResult::Applied, changes, Vec::new())
+        self.rolled_back(ReloadResult::Applied, changes)
     }
 
     /// A swap that changed no file.
@@ -235,23 +243,26 @@ impl Swap {
         Cause { kind, who, why, text_hash_before: Some(self.accepted_text_hash.clone()) }
     }
 
-    fn rolled_back(&self, result: ReloadResult, changes: Vec<String>, kept: Vec<String>) -> api::RolledBack {
+    fn rolled_back(&self, result: ReloadResult, changes: Vec<String>) -> api::RolledBack {
         let (generation, hash) = (self.generation, self.in_force.hash().as_str().to_owned());
-        api::RolledBack { version: API_VERSION, result, generation, hash, changes, kept }
+        let (kept, pinned) = (Vec::new(), Vec::new());
+        api::RolledBack { version: API_VERSION, result, generation, hash, changes, kept, pinned }
     }
 
     fn empties(&self, table: &RouteTable) -> bool {
         table.routes().is_empty() && !self.accepted.routes().is_empty() && !table.allow_empty()
     }
 
-    /// The swap itself; then the log, the metrics and the history.
+    /// The swap itself; then the counters, the log, the metrics and the history.
     fn put_in_force(&mut self, table: Arc<RouteTable>, cause: Cause) {
         self.generation += 1;
         self.gateway.apply(Arc::clone(&table), self.generation);
         let old = std::mem::replace(&mut self.in_force, table);
         self.since = clock::now();
         let (before, after) = (old.hash().as_str().to_owned(), self.in_force.hash().as_str().to_owned());
-        let mut changes = change_lines(&old, &self.in_force);
+        let different = diff(&old, &self.in_force);
+        self.counts.note(&different, &self.since);
+        let mut changes: Vec<String> = different.iter().map(change_line).collect();
         if self.floor && cause.kind == HistoryKind::Reload {
             changes.push("the rollback held in memory goes on".to_owned());
         }
@@ -327,73 +338,10 @@ impl Swap {
     }
 }
 
-/// The table with the shares at 0 that the order names.
-fn floored(table: &RouteTable, order: &api::Rollback) -> Result<banyan_routes::RolledBack, NoSuchRoute> {
-    let Some(name) = &order.route else { return Ok(table.rolled_back(|_| true, order.force)) };
-    if !table.routes().iter().any(|route| goes_by(table, route, name)) {
-        return Err(NoSuchRoute(name.clone()));
-    }
-    Ok(table.rolled_back(|route| goes_by(table, route, name), order.force))
-}
-
-/// By its own name or its cohort's: both are one namespace.
-fn goes_by(table: &RouteTable, route: &Route, name: &str) -> bool {
-    let cohort = split(route).and_then(|split| split.cohort);
-    route.name == name || cohort.is_some_and(|index| table.cohorts()[index.0 as usize].name == name)
-}
-
 /// So that a command started in another folder finds the same file.
 fn absolute(name: &str) -> String {
     // Fails only without a working folder; then there is nothing better to tell.
     path::absolute(name).map_or_else(|_| name.to_owned(), |path| path.display().to_string())
-}
-
-/// A change made while no proxy ran is a swap like any other for whoever reads the history.
-fn entry_of_start(
-    history: &History,
-    table: &RouteTable,
-    text_hash: &str,
-    variables: &Variables,
-) -> Option<HistoryEntry> {
-    let last = history.last();
-    // A floor ends with the process, which is a change even when the files meanwhile mean the same.
-    let known =
-        |last: &HistoryEntry| last.kind != HistoryKind::Rollback && last.after == table.hash().as_str();
-    if last.as_ref().is_some_and(known) {
-        return None;
-    }
-    let changes = last.as_ref().map_or_else(
-        || vec!["first start".to_owned()],
-        |last| changes_since(history, last, table, variables),
-    );
-    Some(HistoryEntry {
-        at: clock::now(),
-        generation: 1,
-        before: last.as_ref().map(|last| last.after.clone()),
-        after: table.hash().as_str().to_owned(),
-        text_hash: text_hash.to_owned(),
-        text_hash_before: last.map(|last| last.text_hash),
-        kind: HistoryKind::Start,
-        who: "file".to_owned(),
-        why: None,
-        changes,
-    })
-}
-
-fn changes_since(
-    history: &History,
-    last: &HistoryEntry,
-    table: &RouteTable,
-    variables: &Variables,
-) -> Vec<String> {
-    let mut told = Vec::new();
-    if last.kind == HistoryKind::Rollback {
-        told.push("the rollback held in memory ended with the restart".to_owned());
-    }
-    let kept = history.view().set(&last.text_hash).ok().flatten();
-    let old = kept.and_then(|kept| load::parse(&crate::history::file_set(&kept), variables).0);
-    told.extend(old.map(|old| change_lines(&old, table)).unwrap_or_default());
-    if told.is_empty() { vec!["started with another configuration".to_owned()] } else { told }
 }
 
 /// One problem as the admin API tells it.

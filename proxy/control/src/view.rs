@@ -12,20 +12,32 @@ use crate::history::HistoryView;
 pub(crate) struct View {
     config: Arc<Mutex<Config>>,
     announcements: Arc<Mutex<Announcements>>,
+    upgrade_problem: Arc<Mutex<Option<String>>>,
     history: HistoryView,
 }
 
 impl View {
     /// The first state.
     pub(crate) fn new(config: Config, history: HistoryView) -> Self {
-        Self { config: Arc::new(Mutex::new(config)), announcements: Arc::default(), history }
+        Self {
+            config: Arc::new(Mutex::new(config)),
+            announcements: Arc::default(),
+            upgrade_problem: Arc::default(),
+            history,
+        }
     }
 
     /// What is in force, and what came of the last attempt.
     pub(crate) fn config(&self) -> Config {
         let mut config = locked(&self.config).clone();
         config.history_problem = self.history.problem();
+        config.upgrade_problem.clone_from(&locked(&self.upgrade_problem));
         config
+    }
+
+    /// Why the last upgrade came to nothing; none from the begin of the next one on.
+    pub(crate) fn set_upgrade_problem(&self, problem: Option<String>) {
+        *locked(&self.upgrade_problem) = problem;
     }
 
     /// Replaces what is told.

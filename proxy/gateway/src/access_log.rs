@@ -64,8 +64,10 @@ pub(crate) struct Entry {
     pub(crate) retries: u32,
     pub(crate) generation: u64,
     pub(crate) trace_id: Option<TraceId>,
-    /// Value of `Banyan-Reason` when Banyan answered.
+    /// Value of `Banyan-Reason`, when the answer has one.
     pub(crate) banyan_reason: Option<&'static str>,
+    /// Why legacy answered in place of the candidate: the cause, as in routes.toml.
+    pub(crate) fallback: Option<Box<str>>,
     /// Why the answer broke off.
     pub(crate) aborted: Option<&'static str>,
 }
@@ -95,6 +97,7 @@ impl Entry {
             generation: 0,
             trace_id: None,
             banyan_reason: None,
+            fallback: None,
             aborted: None,
         })
     }

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
 
+use crate::connection::{Connection, Turn};
 use crate::exchange::Exchange;
 use crate::expect::Gate;
 use crate::pool::Lease;
+use crate::relay::Relay;
 
 /// Why a body on its way through ended before its end.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub(crate) enum RequestBody {
 
 /// A client's body on its way.
 pub(crate) struct Upload {
+    /// The connection is not idle while it goes on, be the answer complete or not.
+    _turn: Turn,
     incoming: Incoming,
     progress: Arc<Progress>,
     gate: Option<Gate>,
@@ -80,16 +85,18 @@ pub(crate) struct Progress {
     bytes: AtomicU64,
     last_moved_ms: AtomicU64,
     ended: AtomicBool,
+    end: Notify,
 }
 
 impl RequestBody {
     pub(crate) fn client(
+        turn: Turn,
         incoming: Incoming,
         progress: Arc<Progress>,
         gate: Option<Gate>,
         idle: Duration,
     ) -> Self {
-        Self::Client(Box::new(Upload { incoming, progress, gate, silence: Silence::new(idle) }))
+        Self::Client(Box::new(Upload { _turn: turn, incoming, progress, gate, silence: Silence::new(idle) }))
     }
 }
 
@@ -100,6 +107,7 @@ impl Progress {
             bytes: AtomicU64::new(0),
             last_moved_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            end: Notify::new(),
         })
     }
 
@@ -109,6 +117,13 @@ impl Progress {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Waits for the end. For one caller.
+    pub(crate) async fn until_ended(&self) {
+        if !self.has_ended() {
+            self.end.notified().await;
+        }
     }
 
     /// When something last moved.
@@ -124,7 +139,9 @@ impl Progress {
 
     fn end(&self) {
         self.moved(0);
-        self.ended.store(true, Ordering::Release);
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            self.end.notify_one();
+        }
     }
 }
 
@@ -185,6 +202,8 @@ impl Body for RequestBody {
 pub(crate) enum ResponseBody {
     Own(Option<Bytes>),
     Upstream(Download),
+    /// To an HTTP/2 client.
+    Relayed(Relay),
 }
 
 /// An upstream's body on its way.
@@ -208,10 +227,29 @@ impl ResponseBody {
         }
         Self::Upstream(download)
     }
+
+    /// For an HTTP/2 client.
+    pub(crate) fn relayed(self) -> Self {
+        match self {
+            Self::Upstream(download) if !download.incoming.is_end_stream() => {
+                Self::Relayed(Relay::begin(download))
+            }
+            other => other,
+        }
+    }
+
+    /// To HEAD. Gives the length of what would have been the body; hyper leaves the body out with HTTP/1 only.
+    pub(crate) fn leave_out(&mut self) -> Option<usize> {
+        let Self::Own(text) = self else { return None };
+        text.take().map(|text| text.len())
+    }
 }
 
 impl Download {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
             return self.poll_deadline(cx).map(|()| Some(Err(BodyError::Idle)));
         };
@@ -235,6 +273,19 @@ impl Download {
                 Poll::Ready(None)
             }
         }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.exchange.connection()
+    }
+
+    /// The client takes nothing: the upstream's connection is let go.
+    pub(crate) fn stalled(mut self) {
+        self.exchange.broken_off("client-stalled");
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -264,6 +315,7 @@ impl Body for ResponseBody {
         match self.get_mut() {
             Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Upstream(download) => download.poll_frame(cx),
+            Self::Relayed(relay) => relay.poll_frame(cx),
         }
     }
 
@@ -271,13 +323,15 @@ impl Body for ResponseBody {
         match self {
             Self::Own(text) => text.is_none(),
             Self::Upstream(download) => download.incoming.is_end_stream(),
+            Self::Relayed(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            Self::Upstream(download) => download.incoming.size_hint(),
+            Self::Upstream(download) => download.size_hint(),
+            Self::Relayed(relay) => relay.size_hint(),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use banyan_routes::{Arm, Decision};
+use banyan_routes::{Arm, Decision, FallbackCause};
 use http::StatusCode;
 
 use crate::access_log::Entry;
-use crate::answer::Own;
+use crate::answer::{FELL_BACK, Own};
 use crate::body::Progress;
-use crate::connection::Connection;
+use crate::connection::{Connection, Turn};
 use crate::forward::Trail;
 use crate::forwarding::Identity;
 use crate::metrics::Failure;
@@ -21,9 +21,11 @@ use crate::worker::InForce;
 const CLIENT_LEFT: u16 = 499;
 
 pub(crate) struct Exchange {
-    connection: Arc<Connection>,
+    turn: Turn,
     state: Arc<InForce>,
     started: Instant,
+    /// `started` until it has ended.
+    ended: Instant,
     decision: Decision,
     /// Who answers; Banyan when an upstream could not.
     arm: Arm,
@@ -39,18 +41,19 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn begin(
-        connection: Arc<Connection>,
+        turn: Turn,
         state: Arc<InForce>,
         decision: Decision,
         entry: Option<Box<Entry>>,
         started: Instant,
     ) -> Self {
         let route = state.route(decision.route);
-        route.metrics.decided(connection.worker, decision.arm, decision.reason);
+        route.metrics.decided(turn.connection().worker, decision.arm, decision.reason);
         Self {
-            connection,
+            turn,
             state,
             started,
+            ended: started,
             decision,
             arm: decision.arm,
             status: CLIENT_LEFT,
@@ -69,13 +72,13 @@ impl Exchange {
     }
 
     pub(crate) fn identity(&self) -> &Identity {
-        &self.connection.shared.identity
+        &self.connection().shared.identity
     }
 
-    /// The connection may serve another request.
+    /// The upstream's connection may serve another request. Call [`Self::finish`] first.
     pub(crate) fn give_back(&self, lease: Lease) {
         if let (Some(upstream), Some(place)) = (self.upstream(), self.server) {
-            upstream.servers.targets[place].pool.give_back(lease);
+            upstream.servers.targets[place].pool.give_back(lease, self.ended);
         }
     }
 
@@ -95,6 +98,15 @@ impl Exchange {
         self.finish();
     }
 
+    /// Legacy takes over from the candidate, which could not answer.
+    pub(crate) fn falls_back(&mut self, decision: Decision, cause: FallbackCause) {
+        (self.decision, self.arm) = (decision, decision.arm);
+        if let Some(entry) = &mut self.entry {
+            entry.banyan_reason = Some(FELL_BACK);
+            entry.fallback = Some(cause.as_str().into());
+        }
+    }
+
     pub(crate) fn upload(&mut self, progress: Arc<Progress>) {
         self.progress = Some(progress);
     }
@@ -105,7 +117,7 @@ impl Exchange {
             entry.upstream = Some(upstream.servers.settings.name.as_str().into());
             entry.target = trail.target.map(|place| (*upstream.servers.targets[place].label).into());
             entry.upstream_time = Some(trail.upstream_time);
-            entry.retries = trail.retries;
+            entry.retries += trail.retries;
         }
     }
 
@@ -121,6 +133,7 @@ impl Exchange {
 
     /// The upstream's body ended before its end.
     pub(crate) fn upstream_broke_off(&mut self, why: &'static str) {
+        self.connection().stream.is_now_cut();
         self.upstream_failed(Failure::BrokenOff);
         self.broken_off(why);
     }
@@ -128,12 +141,12 @@ impl Exchange {
     /// The upstream is to blame for something that became clear after the head of its answer.
     pub(crate) fn upstream_failed(&self, failure: Failure) {
         if let Some(upstream) = self.upstream() {
-            upstream.metrics.error(self.connection.worker, failure);
+            upstream.metrics.error(self.connection().worker, failure);
         }
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.turn.connection()
     }
 
     /// The answer broke off.
@@ -149,8 +162,9 @@ impl Exchange {
         if !std::mem::replace(&mut self.is_open, false) {
             return;
         }
-        let duration = self.started.elapsed();
-        let worker = self.connection.worker;
+        self.ended = Instant::now();
+        let duration = self.ended.duration_since(self.started);
+        let worker = self.connection().worker;
         if let (Some(upstream), Some(place)) = (self.upstream(), self.server) {
             upstream.left(place, worker);
         }
@@ -167,7 +181,7 @@ impl Exchange {
         entry.duration = duration;
         entry.bytes_in = self.progress.as_ref().map_or(0, |progress| progress.bytes());
         entry.bytes_out = self.bytes_out;
-        if let Some(log) = &self.connection.shared.access_log {
+        if let Some(log) = &self.connection().shared.access_log {
             log.write(entry);
         }
     }

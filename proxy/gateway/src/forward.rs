@@ -1,31 +1,48 @@
 //! The exchange with an upstream: attempts, deadlines, and what failed.
+//!
+//! - `error`: why there is no answer, and what is told of it.
 
-use std::error::Error as _;
-use std::fmt;
+mod error;
+
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{RewriteHost, Timeouts};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
-use crate::answer::Own;
-use crate::body::{BodyError, Progress, RequestBody};
+use crate::body::{Progress, RequestBody};
+use crate::breaker::{self, Verdict};
+use crate::connection::Connection;
 use crate::metrics::Failure;
-use crate::pool::{ConnectError, Lease};
+use crate::pool::Lease;
 use crate::state::LiveUpstream;
 use crate::targets::Server;
+pub(crate) use error::ForwardError;
 
-/// One request on its way to one upstream.
-pub(crate) struct Outgoing<'s> {
+/// Where a request goes, and how.
+pub(crate) struct Way<'s> {
+    pub(crate) connection: &'s Connection,
     pub(crate) upstream: &'s LiveUpstream,
-    pub(crate) worker: usize,
     pub(crate) timeouts: &'s Timeouts,
     pub(crate) host: &'s RewriteHost,
-    /// A safe request without a body may be sent a second time.
-    pub(crate) is_replayable: bool,
+}
+
+/// One request on its way to one upstream.
+pub(crate) struct Outgoing {
+    /// Taken when it is sent, back when it could not be.
+    request: Option<Request<RequestBody>>,
+    /// A safe method (RFC 9110 9.2.1) of a route without side effects.
+    is_safe: bool,
+    /// A safe request without a body may be sent a second time: from this.
+    spare: Option<Spare>,
+    /// The client named a host.
+    has_host: bool,
+    /// The last attempt went out on a connection made for it.
+    is_fresh: bool,
     pub(crate) progress: Option<Arc<Progress>>,
 }
 
@@ -50,179 +67,157 @@ pub(crate) struct Trail {
     pub(crate) upstream_time: Duration,
 }
 
-/// At most two attempts fail: there is one retry.
+/// Two attempts at most, since there is one retry, and what ended them for good: no target, an answer thrown away.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     first: Option<Failure>,
     second: Option<Failure>,
+    third: Option<Failure>,
 }
 
 impl Failures {
-    fn push(&mut self, failure: Failure) {
-        if self.first.is_none() {
-            self.first = Some(failure);
-        } else {
-            self.second = Some(failure);
+    pub(crate) fn push(&mut self, failure: Failure) {
+        let free = [&mut self.first, &mut self.second, &mut self.third].into_iter().find(|it| it.is_none());
+        if let Some(free) = free {
+            *free = Some(failure);
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Failure> {
-        self.first.into_iter().chain(self.second)
+        self.first.into_iter().chain(self.second).chain(self.third)
     }
 }
 
-/// Why there is no answer from the upstream.
-#[derive(Debug)]
-pub(crate) enum ForwardError {
-    /// Every target is unhealthy.
-    NoTarget,
-    /// No connection.
-    Connect(ConnectError),
-    /// The head of the answer did not come in time.
-    Timeout,
-    /// The client stopped sending its body.
-    UploadIdle,
-    /// The client broke off its body.
-    UploadBroken,
-    /// The connection ended, or nonsense came, before the head of an answer.
-    Upstream(hyper::Error),
-    /// The answer has a transfer coding besides a single `chunked`.
-    UnknownCoding,
-}
-
-impl fmt::Display for ForwardError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoTarget => write!(out, "no healthy target"),
-            Self::Connect(error) => write!(out, "{error}"),
-            Self::Timeout => write!(out, "no answer in time"),
-            Self::UploadIdle => write!(out, "the client stopped sending"),
-            Self::UploadBroken => write!(out, "the client broke off its request"),
-            Self::UnknownCoding => write!(out, "the answer has a transfer coding that is not `chunked`"),
-            Self::Upstream(error) => match error.source() {
-                Some(source) => write!(out, "{error}: {source}"),
-                None => write!(out, "{error}"),
-            },
+impl Outgoing {
+    /// The request as it goes out: HTTP/1.1, origin-form, framed anew by hyper.
+    pub(crate) fn new(
+        mut request: Request<RequestBody>,
+        progress: Option<Arc<Progress>>,
+        has_side_effects: bool,
+    ) -> Self {
+        *request.version_mut() = http::Version::HTTP_11;
+        // hyper sends no body with GET and HEAD unless a field says that there is one.
+        let has_body = matches!(request.body(), RequestBody::Client(_));
+        if has_body && !request.headers().contains_key(header::CONTENT_LENGTH) {
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
+        let is_safe = request.method().is_safe() && !has_side_effects;
+        let has_host = request.headers().contains_key(header::HOST);
+        let spare = (is_safe && !has_body).then(|| Spare::of(&request));
+        Self { request: Some(request), is_safe, spare, has_host, is_fresh: false, progress }
     }
-}
 
-impl ForwardError {
-    /// What the client is told.
-    pub(crate) fn answer(&self) -> Own {
-        match self {
-            Self::NoTarget => Own::new(StatusCode::SERVICE_UNAVAILABLE, "no-target"),
-            Self::Connect(ConnectError::Exhausted) => {
-                Own::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy")
-            }
-            Self::Connect(ConnectError::Timeout) => Own::new(StatusCode::GATEWAY_TIMEOUT, "connect-timeout"),
-            Self::Connect(_) => Own::new(StatusCode::BAD_GATEWAY, "connect-error"),
-            Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
-            Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
-            Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
-            Self::UnknownCoding => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
-            Self::Upstream(error) if error.is_parse() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
-            Self::Upstream(_) => Own::new(StatusCode::BAD_GATEWAY, "upstream-reset"),
+    pub(crate) fn is_safe(&self) -> bool {
+        self.is_safe
+    }
+
+    /// It may go out once more, whatever became of it.
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Not a byte of it reached an upstream, and nothing of its body was asked of the client.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// Makes it as it was, for another upstream; `uri` where that one is asked for another.
+    pub(crate) fn renew(&mut self, uri: Option<Uri>) {
+        if self.request.is_none() {
+            self.request = self.spare.clone().map(Spare::request);
+        }
+        let Some(request) = &mut self.request else { return };
+        if let Some(uri) = uri {
+            *request.uri_mut() = uri;
+        }
+        // One that was put in for the upstream before; a `rewrite` puts in its own.
+        if !self.has_host {
+            request.headers_mut().remove(header::HOST);
         }
     }
 
-    /// `None` when the upstream is not to blame.
-    fn failure(&self) -> Option<Failure> {
-        Some(match self {
-            Self::NoTarget | Self::UploadIdle | Self::UploadBroken => return None,
-            Self::Connect(ConnectError::Resolve(_)) => Failure::Resolve,
-            Self::Connect(ConnectError::Io(_)) => Failure::Connect,
-            Self::Connect(ConnectError::Timeout) => Failure::ConnectTimeout,
-            Self::Connect(ConnectError::Exhausted) => Failure::Exhausted,
-            Self::Timeout => Failure::Timeout,
-            Self::UnknownCoding => Failure::BadAnswer,
-            Self::Upstream(error) if error.is_parse() => Failure::BadAnswer,
-            Self::Upstream(_) => Failure::Reset,
-        })
-    }
-}
-
-/// One failed attempt, and what is left of the request.
-struct Failed {
-    error: ForwardError,
-    /// The request, if it came back unsent.
-    unsent: Option<Request<RequestBody>>,
-}
-
-impl Outgoing<'_> {
     /// Sends the request and waits for the head of the answer.
     ///
     /// One retry, on the same upstream: when connecting failed, when the request came back unsent, or for a
     /// replayable request when the connection ended before the head of an answer.
-    pub(crate) async fn send(
-        &self,
-        mut request: Request<RequestBody>,
-        trail: &mut Trail,
-    ) -> Result<Answered, ForwardError> {
-        let mut is_retry = false;
+    pub(crate) async fn send(&mut self, way: &Way<'_>, trail: &mut Trail) -> Result<Answered, ForwardError> {
+        let servers = &way.upstream.servers;
         loop {
-            let spare = (self.is_replayable && !is_retry).then(|| copy_of(&request));
+            let is_retry = trail.retries > 0;
             let avoid = trail.target.filter(|_| is_retry);
-            let place = self.upstream.servers.choose(avoid).ok_or(ForwardError::NoTarget)?;
-            trail.target = Some(place);
             let began = Instant::now();
-            let failed = match self.attempt(place, request, is_retry).await {
+            let Some(place) = servers.choose(avoid, began) else {
+                trail.failures.push(Failure::NoTarget);
+                return Err(ForwardError::NoTarget);
+            };
+            trail.target = Some(place);
+            let outcome = self.attempt(way, place, began, is_retry).await;
+            trail.upstream_time = began.elapsed();
+            let error = match outcome {
                 Ok(answered) => {
-                    trail.upstream_time = began.elapsed();
+                    servers.served(place);
                     return Ok(answered);
                 }
-                Err(failed) => failed,
+                Err(error) => error,
             };
-            trail.upstream_time = began.elapsed();
-            if let Some(failure) = failed.error.failure() {
+            if self.is_fresh && error.is_broken_connection() {
+                servers.failed(place, Instant::now());
+            }
+            if let Some(failure) = error.failure() {
                 trail.failures.push(failure);
             }
-            let again = failed.unsent.or_else(|| spare.filter(|_| failed.error.ended_before_answer()));
-            match again {
-                Some(again) if !is_retry => request = again,
-                _ => return Err(failed.error),
+            if self.request.is_none() && error.ended_before_answer() {
+                self.request = self.spare.clone().map(Spare::request);
             }
-            is_retry = true;
+            // Waiting in line was the retry: another wait would only make the line longer.
+            if is_retry || self.request.is_none() || error.is_exhausted() {
+                return Err(error);
+            }
             trail.retries += 1;
         }
     }
 
+    /// On failure, the request is back if it could not be sent.
     async fn attempt(
-        &self,
+        &mut self,
+        way: &Way<'_>,
         place: usize,
-        mut request: Request<RequestBody>,
+        began: Instant,
         is_retry: bool,
-    ) -> Result<Answered, Failed> {
-        let server = &self.upstream.servers.targets[place];
-        let mut lease = match server.pool.lease(self.worker, is_retry).await {
-            Ok(lease) => lease,
-            // Waiting in line was the retry: another wait would only make the line longer.
-            Err(error @ ConnectError::Exhausted) => {
-                return Err(Failed { error: ForwardError::Connect(error), unsent: None });
-            }
-            Err(error) => {
-                return Err(Failed { error: ForwardError::Connect(error), unsent: Some(request) });
-            }
+    ) -> Result<Answered, ForwardError> {
+        let server = &way.upstream.servers.targets[place];
+        let worker = way.connection.worker;
+        // An idle connection has just turned out dead: where the limit allows it, a retry gets a new one.
+        let idle = if is_retry { None } else { server.pool.idle(worker, began) };
+        self.is_fresh = idle.is_none();
+        let mut lease = match idle {
+            Some(lease) => lease,
+            // On the heap: most requests never come here.
+            None => Box::pin(server.pool.lease(worker)).await.map_err(ForwardError::Connect)?,
         };
-        self.set_host(server, &mut request);
-        let inflight = self.upstream.enter(place, self.worker);
-        if let Some(progress) = &self.progress {
-            progress.moved(0);
-        }
+        let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
+        way.set_host(server, &mut request);
+        let inflight = way.upstream.enter(place, worker);
         let sending = lease.sender.try_send_request(request);
-        match self.in_time(sending).await {
-            Ok(Ok(response)) if has_unknown_coding(&response) => {
-                Err(Failed { error: ForwardError::UnknownCoding, unsent: None })
-            }
-            Ok(Ok(response)) => {
+        let answer = match &self.progress {
+            None => way.head_in_time(sending).await?,
+            Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await?,
+        };
+        match answer {
+            Ok(response) if has_unknown_coding(&response) => Err(ForwardError::UnknownCoding),
+            Ok(response) => {
                 inflight.hand_over();
                 Ok(Answered { response, lease, place })
             }
-            Ok(Err(failed)) => Err(Failed::from(failed)),
-            Err(error) => Err(Failed { error, unsent: None }),
+            Err(mut failed) => {
+                self.request = failed.take_message();
+                Err(ForwardError::from(failed.into_error()))
+            }
         }
     }
+}
 
+impl Way<'_> {
     fn set_host(&self, server: &Server, request: &mut Request<RequestBody>) {
         let host = match self.host {
             RewriteHost::Keep if request.headers().contains_key(header::HOST) => return,
@@ -232,45 +227,43 @@ impl Outgoing<'_> {
         request.headers_mut().insert(header::HOST, host);
     }
 
-    /// Waits from the end of the request to the head of the answer, and watches that an upload moves.
-    async fn in_time<F: Future>(&self, answer: F) -> Result<F::Output, ForwardError> {
-        let Some(progress) = &self.progress else {
-            return timeout(self.timeouts.response, answer).await.map_err(|_| ForwardError::Timeout);
-        };
+    /// Waits for the head of the answer to a request that has no body.
+    async fn head_in_time<F: Future>(&self, answer: F) -> Result<F::Output, ForwardError> {
+        let deadline = Instant::now() + self.timeouts.response;
+        let mut timer = self.connection.timer(deadline);
+        let mut answer = std::pin::pin!(answer);
+        let outcome = poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+            Poll::Pending => timer.poll_until(cx, deadline).map(|()| Err(ForwardError::Timeout)),
+        });
+        let outcome = outcome.await;
+        self.connection.give_back(timer);
+        outcome
+    }
+
+    /// Waits from the end of the request to the head of the answer, and watches that the upload moves.
+    async fn head_after_upload<F: Future>(
+        &self,
+        answer: F,
+        progress: &Progress,
+    ) -> Result<F::Output, ForwardError> {
+        progress.moved(0);
         let mut answer = std::pin::pin!(answer);
         loop {
             // A silent client is noticed by the body itself, after the idle time.
-            let silence = if progress.has_ended() { Duration::ZERO } else { self.timeouts.idle };
+            let has_ended = progress.has_ended();
+            let silence = if has_ended { Duration::ZERO } else { self.timeouts.idle };
             let deadline = progress.last_moved() + self.timeouts.response + silence;
             tokio::select! {
                 biased;
                 answer = &mut answer => return Ok(answer),
                 () = sleep_until(deadline.into()) => {}
+                () = progress.until_ended(), if !has_ended => continue,
             }
             if progress.last_moved() + self.timeouts.response <= Instant::now() {
                 return Err(ForwardError::Timeout);
             }
         }
-    }
-}
-
-impl ForwardError {
-    fn ended_before_answer(&self) -> bool {
-        matches!(self, Self::Upstream(error) if !error.is_parse())
-    }
-}
-
-impl From<TrySendError<Request<RequestBody>>> for Failed {
-    fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
-        let unsent = failed.take_message();
-        let error = failed.into_error();
-        let from_client = error.source().and_then(|source| source.downcast_ref::<BodyError>());
-        let error = match from_client {
-            Some(BodyError::Idle) => ForwardError::UploadIdle,
-            Some(BodyError::Sender(_)) => ForwardError::UploadBroken,
-            None => ForwardError::Upstream(error),
-        };
-        Self { error, unsent }
     }
 }
 
@@ -282,28 +275,41 @@ fn has_unknown_coding(response: &Response<Incoming>) -> bool {
     lines.next().is_some_and(|first| !is_chunked(first)) || lines.next().is_some()
 }
 
-/// Whether a request may be sent twice: a safe method (RFC 9110 9.2.1) without a body.
-pub(crate) fn is_replayable(method: &Method, body: &RequestBody) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
-        && matches!(body, RequestBody::Empty)
+/// What an outcome says about the upstream.
+pub(crate) fn verdict(outcome: &Result<Answered, ForwardError>) -> Verdict {
+    match outcome {
+        Ok(answered) if breaker::is_error(answered.response.status()) => Verdict::Bad,
+        Ok(_) => Verdict::Good,
+        Err(error) => match error.failure() {
+            None | Some(Failure::NoTarget | Failure::BreakerOpen) => Verdict::Neither,
+            Some(_) => Verdict::Bad,
+        },
+    }
 }
 
 /// What is needed to send a request again. Not its extensions: a request sent again loses the case of its field names,
 /// which is cheaper than copying them for every request.
-fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    copy.headers_mut().clone_from(request.headers());
-    copy
+#[derive(Clone)]
+struct Spare {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
 }
 
-/// The request as it goes out: HTTP/1.1, origin-form, framed anew by hyper.
-pub(crate) fn outgoing(mut parts: request::Parts, body: RequestBody) -> Request<RequestBody> {
-    parts.version = http::Version::HTTP_11;
-    // hyper sends no body with GET and HEAD unless a field says that there is one.
-    if matches!(body, RequestBody::Client(_)) && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+impl Spare {
+    fn of(request: &Request<RequestBody>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
     }
-    Request::from_parts(parts, body)
+
+    fn request(self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
 }

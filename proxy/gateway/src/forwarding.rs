@@ -12,19 +12,22 @@
 //!
 //! To the client: hop-by-hop fields, what `Connection` names, and `Banyan-*` go.
 //!
-//! - `chain`: the addresses a request came through, read and written. `trace`: W3C trace context.
+//! - `chain`: the addresses a request came through, read and written. `removal`: fields that end here. `trace`: W3C trace
+//!   context.
 
 mod chain;
+mod removal;
 mod trace;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    UPGRADE, VIA,
 };
 use http::{StatusCode, Version};
 use ipnet::IpNet;
@@ -32,15 +35,19 @@ use ipnet::IpNet;
 use crate::guard::Refused;
 use chain::Node;
 pub(crate) use chain::client_address;
+use removal::{Seen, has_option, remove_nominated};
 pub(crate) use trace::TraceId;
 
 const BANYAN_HOP: HeaderName = HeaderName::from_static("banyan-hop");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Most Banyans that one request passes.
 const MAX_HOPS: usize = 8;
+
+/// Most fields that a request gets on its way: room is made once.
+const MOST_ADDED: usize = 9;
 
 /// How one gateway signs what it forwards.
 pub(crate) struct Identity {
@@ -54,13 +61,21 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     for_list: HeaderValue,
     node: Node,
+    /// Of the last request: most clients keep to one host.
+    element: Mutex<Option<Element>>,
+}
+
+/// An element of `Forwarded` and what it was made from.
+struct Element {
+    scheme: Scheme,
+    host: Option<HeaderValue>,
+    value: HeaderValue,
 }
 
 /// How the request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Http,
-    #[allow(dead_code, reason = "the TLS listener makes it")]
     Https,
 }
 
@@ -104,7 +119,21 @@ impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let address = address.ip().to_canonical();
         let for_list = HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII");
-        Self { address, for_list, node: Node::from(address) }
+        Self { address, for_list, node: Node::from(address), element: Mutex::default() }
+    }
+
+    fn element(&self, scheme: Scheme, host: Option<&HeaderValue>) -> HeaderValue {
+        let mut last = self.element.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last
+            && (last.scheme, last.host.as_ref()) == (scheme, host)
+        {
+            return last.value.clone();
+        }
+        let value = chain::element(&self.node, scheme, host);
+        // A copy: the value itself would keep the whole buffer it was read into.
+        let host = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
+        *last = Some(Element { scheme, host, value: value.clone() });
+        value
     }
 
     fn is_trusted(&self, trusted_proxies: &[IpNet]) -> bool {
@@ -120,18 +149,20 @@ impl Onward<'_> {
     /// Changes the fields of a request for the upstream, whose `Host` must still be the client's.
     pub(crate) fn prepare(&self, headers: &mut HeaderMap) -> TraceId {
         let trusted = self.peer.is_trusted(self.trusted_proxies);
-        let hops =
-            headers.get(BANYAN_HOP).is_some().then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
-        let takes_trailers = takes_trailers(headers);
-        remove_nominated(headers);
-        remove_where(headers, |name| {
-            // A trusted proxy appends to `X-Forwarded-For` and may pass a client's `X_Forwarded_For` through, which
-            // CGI and WSGI read as the same name.
-            let is_twin = name.contains('_');
-            is_hop_by_hop(name)
-                || is_of_requests_only(name)
-                || ((!trusted || is_twin) && is_claim_of_origin(name))
-        });
+        let seen = Seen::in_request(headers, trusted);
+        let hops = seen.hop.then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
+        let takes_trailers = seen.te && takes_trailers(headers);
+        if seen.connection {
+            remove_nominated(headers);
+        }
+        for name in &seen.condemned {
+            headers.remove(name);
+        }
+        if self.version == Version::HTTP_2 {
+            join_cookies(headers);
+            keep_one_length(headers);
+        }
+        headers.reserve(MOST_ADDED);
         headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| self.identity.hop.clone()));
         self.set_connection(headers, takes_trailers);
         if trusted {
@@ -170,7 +201,7 @@ impl Onward<'_> {
         } else {
             self.peer.for_list.clone()
         };
-        let element = chain::element(&self.peer.node, self.scheme, host.as_ref());
+        let element = self.peer.element(self.scheme, host.as_ref());
         let forwarded =
             if is_continued(&FORWARDED) { joined(headers, &FORWARDED, &element) } else { element };
         headers.insert(X_FORWARDED_FOR, for_list);
@@ -185,7 +216,7 @@ impl Onward<'_> {
 }
 
 impl Scheme {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -205,14 +236,14 @@ pub(crate) fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<He
     }
     let mut lines = headers.get_all(UPGRADE).iter();
     let protocols = lines.next()?;
-    let is_plain = lines.next().is_none() && protocols_of(protocols).all(|name| name != b"" && !is_h2c(name));
+    let is_plain = lines.next().is_none() && elements_of(protocols).all(|name| name != b"" && !is_h2c(name));
     is_plain.then(|| protocols.clone())
 }
 
 /// Whether an answer changes to a protocol that was asked for; for a 101 otherwise, the answer is nonsense.
 pub(crate) fn is_wanted_switch(wanted: Option<&HeaderValue>, answer: &HeaderMap) -> bool {
     let (Some(wanted), Some(chosen)) = (wanted, answer.get(UPGRADE)) else { return false };
-    protocols_of(chosen).all(|chosen| protocols_of(wanted).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
+    elements_of(chosen).all(|chosen| elements_of(wanted).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
 }
 
 /// Changes the fields of an answer for the client. A wanted 101 keeps its `Upgrade`.
@@ -223,13 +254,20 @@ pub(crate) fn prepare_answer(
     identity: &Identity,
 ) {
     // RFC 9112 6.3: the coding frames the answer, and the length lies. hyper goes by the coding, and leaves both.
-    if headers.contains_key(TRANSFER_ENCODING) {
+    let seen = Seen::in_answer(headers);
+    if seen.coding {
         headers.remove(CONTENT_LENGTH);
+    } else {
+        keep_one_length(headers);
     }
     let upgrade =
         (status == StatusCode::SWITCHING_PROTOCOLS).then(|| headers.get(UPGRADE).cloned()).flatten();
-    remove_nominated(headers);
-    remove_where(headers, |name| is_hop_by_hop(name) || name.starts_with("banyan-"));
+    if seen.connection {
+        remove_nominated(headers);
+    }
+    for name in &seen.condemned {
+        headers.remove(name);
+    }
     if let Some(protocol) = upgrade {
         headers.insert(UPGRADE, protocol);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -239,8 +277,32 @@ pub(crate) fn prepare_answer(
     }
 }
 
-/// Names of an `Upgrade` list without their versions' spaces: `websocket`, `foo/2`.
-fn protocols_of(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+/// RFC 9110 8.6: a length that is said several times is said once, and one that is none is not said at all. hyper has read
+/// the body by it where there is one, and lets `5, 5` pass as it stands.
+fn keep_one_length(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let is_plain = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    match (lines.next(), lines.next()) {
+        (None, _) => return,
+        (Some(only), None) if is_plain(only.as_bytes()) => return,
+        _ => {}
+    }
+    let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(elements_of);
+    let mut said = said.map(<[u8]>::to_vec).collect::<Vec<_>>();
+    said.dedup();
+    match &said[..] {
+        [length] if is_plain(length) => {
+            let length = HeaderValue::from_bytes(length).expect("digits are visible ASCII");
+            headers.insert(CONTENT_LENGTH, length);
+        }
+        _ => {
+            headers.remove(CONTENT_LENGTH);
+        }
+    }
+}
+
+/// Elements of a list field: `websocket`, `foo/2`.
+fn elements_of(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
@@ -251,93 +313,15 @@ fn is_h2c(protocol: &[u8]) -> bool {
 /// Only `trailers` of `TE` concerns the other side: codings are taken off here.
 fn takes_trailers(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(TE).iter();
-    lines.flat_map(protocols_of).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+    lines.flat_map(elements_of).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
-fn has_option(headers: &HeaderMap, wanted: &str) -> bool {
-    headers.get_all(CONNECTION).iter().flat_map(options_of).any(|option| option.eq_ignore_ascii_case(wanted))
-}
-
-/// Options of one `Connection` line; what is no text names no field.
-fn options_of(line: &HeaderValue) -> impl Iterator<Item = &str> {
-    line.to_str().unwrap_or("").split(',').map(str::trim_ascii)
-}
-
-/// Removes `Connection` and every field it names, but for those that the message itself needs.
-fn remove_nominated(headers: &mut HeaderMap) {
-    let lines = match headers.entry(CONNECTION) {
-        Entry::Occupied(entry) => entry.remove_entry_mult().1.collect::<SmallLines>(),
-        Entry::Vacant(_) => return,
-    };
-    for option in lines.0.iter().chain(&lines.1).flat_map(options_of) {
-        // The usual options name no field worth a look-up, or fields that go anyway.
-        let is_usual =
-            ["close", "keep-alive", "upgrade", "te"].iter().any(|usual| option.eq_ignore_ascii_case(usual));
-        let is_needed = ["host", "content-length"].iter().any(|needed| option.eq_ignore_ascii_case(needed));
-        if !is_usual && !is_needed && !option.is_empty() {
-            headers.remove(option);
-        }
-    }
-}
-
-/// One line without allocating, more with.
-#[derive(Default)]
-struct SmallLines(Option<HeaderValue>, Vec<HeaderValue>);
-
-impl FromIterator<HeaderValue> for SmallLines {
-    fn from_iter<I: IntoIterator<Item = HeaderValue>>(lines: I) -> Self {
-        let mut lines = lines.into_iter();
-        Self(lines.next(), lines.collect())
-    }
-}
-
-/// RFC 9110 7.6.1, and `Proxy-*`, which belong to a proxy the client has chosen.
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authentication-info"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
-/// Never a client's to send: `Proxy`, which CGI takes for its own setting, what only goes with `Upgrade: h2c`, and
-/// Banyan's own words.
-fn is_of_requests_only(name: &str) -> bool {
-    matches!(name, "proxy" | "http2-settings") || begins(name, "banyan-")
-}
-
-/// What a proxy says of where a request came from.
-fn is_claim_of_origin(name: &str) -> bool {
-    name == "forwarded" || begins(name, "x-forwarded-") || is_twin(name, "x-real-ip")
-}
-
-/// Begins with `start`, where an underscore counts as a hyphen.
-fn begins(name: &str, start: &str) -> bool {
-    name.len() >= start.len() && is_twin_bytes(&name.as_bytes()[..start.len()], start.as_bytes())
-}
-
-fn is_twin(name: &str, of: &str) -> bool {
-    is_twin_bytes(name.as_bytes(), of.as_bytes())
-}
-
-fn is_twin_bytes(name: &[u8], of: &[u8]) -> bool {
-    name.len() == of.len()
-        && name.iter().zip(of).all(|(&byte, &of)| byte == of || (byte == b'_' && of == b'-'))
-}
-
-/// Removes the fields whose (lower-case) name is condemned. Allocates only when there are any.
-fn remove_where(headers: &mut HeaderMap, is_condemned: impl Fn(&str) -> bool) {
-    let condemned: Vec<HeaderName> =
-        headers.keys().filter(|name| is_condemned(name.as_str())).cloned().collect();
-    for name in condemned {
-        headers.remove(name);
+/// HTTP/2 clients may send one line per cookie; everybody else expects one for all (RFC 9113 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1 {
+        let all = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
+        headers.insert(COOKIE, all.expect("valid values with `; ` between them are valid"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The handle by which the rest of the program holds the request path.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,19 +11,28 @@ use banyan_routes::{Arm, RouteTable};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::breaker::BreakerState;
 use crate::connections::Connections;
 use crate::forwarding::Identity;
-use crate::metrics::Metrics;
+use crate::metrics::{Distribution, Metrics};
 use crate::server;
+use crate::sockets::Sockets;
 use crate::state::State;
+use crate::tls::{Certificates, Tls, TlsError, TlsSettings};
 use crate::upkeep::Upkeep;
 use crate::worker::Workers;
 
 /// What belongs to the process and cannot change while it runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Addresses to serve, at least one. Port 0 takes a free port.
+    /// Addresses to serve without TLS. Port 0 takes a free port.
     pub listen: Vec<SocketAddr>,
+    /// Addresses to serve with TLS: needs `tls`.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Certificates, and whose clients are taken.
+    pub tls: Option<TlsSettings>,
+    /// HTTP/2 without TLS for clients that begin with its preface (RFC 9113 3.3).
+    pub h2c: bool,
     /// Worker threads.
     pub threads: usize,
     /// How long requests in flight may take to end after a stop.
@@ -50,17 +60,21 @@ pub enum StartError {
         /// Which.
         address: SocketAddr,
         /// What the system said.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// The access log cannot be opened.
     AccessLog {
         /// Which file.
         path: PathBuf,
         /// What the system said.
-        error: std::io::Error,
+        error: io::Error,
     },
+    /// TLS cannot be used.
+    Tls(TlsError),
+    /// A listening socket cannot be used.
+    Sockets(io::Error),
     /// A thread cannot be started.
-    Thread(std::io::Error),
+    Thread(io::Error),
     /// The metrics are registered already: a registry serves one gateway.
     Metrics(prometheus::Error),
 }
@@ -72,6 +86,8 @@ impl std::fmt::Display for StartError {
             Self::AccessLog { path, error } => {
                 write!(out, "cannot open access log {}: {error}", path.display())
             }
+            Self::Tls(error) => write!(out, "{error}"),
+            Self::Sockets(error) => write!(out, "cannot use a listening socket: {error}"),
             Self::Thread(error) => write!(out, "cannot start a thread: {error}"),
             Self::Metrics(error) => write!(out, "cannot register metrics: {error}"),
         }
@@ -89,8 +105,25 @@ pub struct TargetStatus {
     pub target: String,
     /// By the active check; true without one.
     pub healthy: bool,
+    /// Taken out for a while after failures in a row.
+    pub ejected: bool,
     /// Requests in flight.
     pub inflight: u64,
+}
+
+/// State of the breaker of one upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerStatus {
+    /// Upstream.
+    pub upstream: String,
+    /// Whether requests of candidates reach it.
+    pub state: BreakerState,
+    /// Time left until the first probe, while it is open.
+    pub probes_in: Option<Duration>,
+    /// Requests in the window.
+    pub requests: u64,
+    /// Of these, errors.
+    pub errors: u64,
 }
 
 /// Counts of one arm of one route since the start of the process.
@@ -98,15 +131,32 @@ pub struct TargetStatus {
 pub struct ArmCounts {
     /// Answers.
     pub requests: u64,
-    /// Of these, 5xx.
+    /// Failures of this arm: answers that are 5xx, and for the candidate what fell back on legacy.
     pub errors: u64,
+    /// Requests of the candidate that legacy answered in its place, or tried to; 0 for other arms.
+    pub fallbacks: u64,
     /// Decisions by reason `share` for this arm.
     pub share_decisions: u64,
-    /// Quantiles of the duration in seconds, interpolated from the histogram; none without data.
-    pub p50_seconds: Option<f64>,
-    /// 99th percentile.
-    pub p99_seconds: Option<f64>,
+    /// How long they took.
+    pub durations: Distribution,
 }
+
+impl ArmCounts {
+    /// What came after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            errors: self.errors.saturating_sub(earlier.errors),
+            fallbacks: self.fallbacks.saturating_sub(earlier.fallbacks),
+            share_decisions: self.share_decisions.saturating_sub(earlier.share_decisions),
+            durations: self.durations.since(&earlier.durations),
+        }
+    }
+}
+
+/// How often the files of certificates are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
@@ -122,33 +172,57 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// The addresses in `settings` with free ports filled in.
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) tls_addresses: Vec<SocketAddr>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) sockets: Sockets,
     pub(crate) workers: Workers,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) identity: Identity,
     upkeep: Upkeep,
-    accepting: AtomicBool,
+    pub(crate) accepting: AtomicBool,
 }
 
 impl Gateway {
-    /// Makes everything ready and registers the metrics. Binds nothing yet, but proves by a probe that each
-    /// address can be bound: pingora itself would retry for half a minute and then panic.
+    /// Binds the addresses, makes everything ready and registers the metrics. Connections wait until it runs.
     pub fn new(
         settings: Settings,
         table: Arc<RouteTable>,
         generation: u64,
         registry: &prometheus::Registry,
     ) -> Result<Self, StartError> {
-        let addresses = settings.listen.iter().copied().map(probe).collect::<Result<_, _>>()?;
+        Self::taking_over(settings, Vec::new(), table, generation, registry)
+    }
+
+    /// The same with listening sockets of another process, see [`Gateway::sockets`]. Those whose address is not in
+    /// the settings are closed.
+    pub fn taking_over(
+        settings: Settings,
+        mut sockets: Vec<TcpListener>,
+        table: Arc<RouteTable>,
+        generation: u64,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, StartError> {
+        let wanted = [settings.listen.as_slice(), &settings.listen_tls].concat();
+        let listening = Sockets::open(&wanted, &mut sockets)?;
+        let mut addresses = listening.addresses().map_err(StartError::Sockets)?;
+        let tls_addresses = addresses.split_off(settings.listen.len());
+        let tls = settings.tls.as_ref().map(Tls::new).transpose().map_err(StartError::Tls)?;
         let threads = settings.threads.max(1);
         let metrics = Metrics::new(threads);
         metrics.register(registry).map_err(StartError::Metrics)?;
         let access_log = open_access_log(&settings, &metrics)?;
         let upkeep = Upkeep::start().map_err(StartError::Thread)?;
         let state = Arc::new(State::compile(table, generation, None, &metrics, &upkeep, threads));
+        if let Some(tls) = &tls {
+            upkeep.spawn(refresh(Arc::clone(&tls.certificates)));
+        }
         let shared = Shared {
             addresses,
+            tls_addresses,
+            tls,
+            sockets: listening,
             workers: Workers::new(threads, &state),
             metrics,
             access_log,
@@ -179,9 +253,27 @@ impl Gateway {
         Arc::clone(&self.shared.workers.in_force(0).table)
     }
 
-    /// Where it listens, free ports filled in.
+    /// Where it listens without TLS, free ports filled in.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.shared.addresses
+    }
+
+    /// Where it listens with TLS, free ports filled in.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.shared.tls_addresses
+    }
+
+    /// Reads the certificates again if their files have changed. They are looked at every few seconds anyway.
+    pub fn refresh_certificates(&self) {
+        if let Some(tls) = &self.shared.tls {
+            refresh_once(&tls.certificates);
+        }
+    }
+
+    /// The listening sockets once more, for a process that takes over: both may accept until this one stops. They
+    /// stay open until the last of them is dropped. Empty after the stop.
+    pub fn sockets(&self) -> io::Result<Vec<TcpListener>> {
+        self.shared.sockets.duplicates()
     }
 
     /// True while new connections are accepted.
@@ -191,18 +283,36 @@ impl Gateway {
 
     /// Every target of every upstream, by name.
     pub fn targets(&self) -> Vec<TargetStatus> {
-        let state = self.shared.workers.in_force(0);
+        let (state, now) = (self.shared.workers.in_force(0), Instant::now());
         let of_upstream = |upstream: &Arc<crate::state::LiveUpstream>| {
-            let name = upstream.servers.settings.name.clone();
-            let status = move |server: &Arc<crate::targets::Server>| TargetStatus {
-                upstream: name.clone(),
+            let servers = &upstream.servers;
+            let status = |(place, server): (usize, &Arc<crate::targets::Server>)| TargetStatus {
+                upstream: servers.settings.name.clone(),
                 target: server.label.to_string(),
                 healthy: server.is_healthy(),
+                ejected: servers.is_ejected(place, now),
                 inflight: server.inflight(),
             };
-            upstream.servers.targets.iter().map(status).collect::<Vec<_>>()
+            servers.targets.iter().enumerate().map(status).collect::<Vec<_>>()
         };
         state.upstreams().iter().flat_map(of_upstream).collect()
+    }
+
+    /// Every breaker, by name of the upstream.
+    pub fn breakers(&self) -> Vec<BreakerStatus> {
+        let (state, now) = (self.shared.workers.in_force(0), Instant::now());
+        let status = |upstream: &Arc<crate::state::LiveUpstream>| {
+            let breaker = upstream.servers.breaker.as_ref()?;
+            let totals = breaker.totals(now);
+            Some(BreakerStatus {
+                upstream: upstream.servers.settings.name.clone(),
+                state: breaker.state(),
+                probes_in: breaker.probes_in(now),
+                requests: totals.requests,
+                errors: totals.errors,
+            })
+        };
+        state.upstreams().iter().filter_map(status).collect()
     }
 
     /// Counts of one route by its name (`default` for unmatched requests) and arm.
@@ -229,10 +339,10 @@ impl Gateway {
             .spawn(move || server::run(&shared, server_stop));
         if let Err(error) = server {
             tracing::error!(%error, "cannot start the server thread");
-            return Drained::Clean;
+            return Drained::NeverServed;
         }
-        self.wait_until_accepting(&stop);
         wait_for(stop);
+        self.shared.sockets.close();
         self.shared.accepting.store(false, Ordering::Release);
         self.shared.workers.drain();
         // pingora's accept loops end on their own threads; what they accept until then is served, too.
@@ -240,21 +350,6 @@ impl Gateway {
         let left = self.shared.connections.wait_until_none(drain_timeout);
         self.close_access_log();
         if left == 0 { Drained::Clean } else { Drained::CutOff { connections: left } }
-    }
-
-    /// pingora does not tell when its listeners are open, so we knock.
-    fn wait_until_accepting(&self, stop: &watch::Receiver<bool>) {
-        let limit = Instant::now() + Duration::from_secs(10);
-        let is_open = |address: &SocketAddr| {
-            TcpStream::connect_timeout(&reachable(*address), Duration::from_millis(250)).is_ok()
-        };
-        while !*stop.borrow() && Instant::now() < limit {
-            if self.shared.addresses.iter().all(is_open) {
-                self.shared.accepting.store(true, Ordering::Release);
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 
     fn close_access_log(&self) {
@@ -279,20 +374,21 @@ fn open_access_log(settings: &Settings, metrics: &Metrics) -> Result<Option<Acce
     Ok(Some(opened))
 }
 
-/// Proves that an address can be bound, and finds a free port where 0 asks for one.
-fn probe(address: SocketAddr) -> Result<SocketAddr, StartError> {
-    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    bound.map_err(|error| StartError::Bind { address, error })
+/// Looks at the files of the certificates now and then.
+async fn refresh(certificates: Arc<Certificates>) {
+    let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
+    loop {
+        ticks.tick().await;
+        refresh_once(&certificates);
+    }
 }
 
-/// Where one connects to reach a listener on any address.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+fn refresh_once(certificates: &Certificates) {
+    match certificates.refresh() {
+        Some(Ok(())) => tracing::info!("new certificates are in use"),
+        Some(Err(error)) => tracing::error!(%error, "cannot use the new certificates: the old ones stay"),
+        None => {}
+    }
 }
 
 /// Blocks until the stop. A sender that is gone stops, too.
@@ -316,4 +412,6 @@ pub enum Drained {
         /// Connections closed by force.
         connections: u64,
     },
+    /// The system gave no thread to serve on.
+    NeverServed,
 }

@@ -26,7 +26,7 @@ pub(crate) async fn watch(servers: Arc<Servers>, check: HealthCheck, metrics: Ar
     loop {
         ticks.tick().await;
         // Each on its own: a dead server must not keep the others from being asked.
-        join_all(checked.iter().map(|one| one.ask_in_time(&servers.settings.name, &metrics))).await;
+        join_all(checked.iter().map(|one| one.ask_in_time(&servers, &metrics))).await;
     }
 }
 
@@ -56,13 +56,14 @@ impl Checked {
     }
 
     /// pingora limits every read; an answer that drips for ever is cut here, and leaves the verdict as it was.
-    async fn ask_in_time(&self, upstream: &str, metrics: &UpstreamMetrics) {
-        if timeout(self.limit, self.ask(upstream, metrics)).await.is_err() {
-            tracing::warn!(upstream, target = %self.server.label, "health check cut off: the answer does not end");
+    async fn ask_in_time(&self, servers: &Servers, metrics: &UpstreamMetrics) {
+        if timeout(self.limit, self.ask(servers, metrics)).await.is_err() {
+            let upstream = &servers.settings.name;
+            tracing::warn!(%upstream, target = %self.server.label, "health check cut off: the answer does not end");
         }
     }
 
-    async fn ask(&self, upstream: &str, metrics: &UpstreamMetrics) {
+    async fn ask(&self, servers: &Servers, metrics: &UpstreamMetrics) {
         // Names are looked up by us: a first look-up here, later ones by the upkeep.
         let _ = self.server.addresses.get().await;
         if self.backends.update(|_| ()).await.is_err() {
@@ -71,8 +72,9 @@ impl Checked {
         self.backends.run_health_check(true).await;
         let known = self.backends.get_backend();
         let healthy = known.iter().any(|backend| self.backends.ready(backend));
-        if self.server.set_healthy(healthy) {
-            tracing::warn!(upstream, target = %self.server.label, healthy, "health changed");
+        if servers.set_healthy(&self.server, healthy) {
+            let upstream = &servers.settings.name;
+            tracing::warn!(%upstream, target = %self.server.label, healthy, "health changed");
         }
         metrics.set_healthy(&self.server.label, healthy);
     }

@@ -3,45 +3,67 @@
 //! Floor plan, in the order a request travels:
 //!
 //! - `gateway`: the handle by which the rest of the program holds all of this.
-//! - `server`: pingora's listeners, threads and shutdown. `worker`: what each thread holds for itself.
-//! - `connection`: one accepted stream: hyper's HTTP/1 server and deadlines. `lingering`: closing it so that answers
-//!   arrive. `connections`: how many are open, for the drain.
+//! - `sockets`: what is listened on, also across processes. `server`: pingora's listeners, threads and shutdown.
+//!   `worker`: what each thread holds for itself.
+//! - `connection`: one accepted stream: hyper's server and deadlines. `tls`: its certificates and handshake.
+//!   `lazy_sleep`: a timer for deadlines. `lingering`: closing a stream so that answers arrive. `reset`: so that a broken
+//!   one is seen. `connections`: how many are open, for the drain.
 //! - `guard`: what hyper lets through and we refuse before routing: Host, targets, transfer codings.
 //! - `state`: the table in force with everything the hot path needs ready-made.
 //! - `serve`: one request from decision to answer. `exchange`: its record, closed exactly once. `answer`: answers
 //!   that Banyan gives itself.
 //! - `forwarding`: the header fields that change between client and upstream, both ways.
+//! - `outside`: one application to the outside: paths rewritten for a candidate, addresses and cookies of answers
+//!   made to fit.
 //! - `forward`: the exchange with an upstream: attempts, deadlines, error mapping. `body`: bodies on their way
-//!   through. `expect`: `100-continue`. `upstream_io`: a stream that outlives an early answer.
+//!   through. `relay`: an answer that waits for an HTTP/2 client. `expect`: `100-continue`. `upstream_io`: a stream that
+//!   outlives an early answer.
+//! - `fallback`: when a candidate cannot answer and legacy may. `breaker`: when a candidate is not asked at all.
 //! - `pool`: idle connections, per worker thread, borrowed across threads. `targets`: which server of an upstream.
-//! - `health`: active checks. `resolve`: names to addresses. `upkeep`: both, on a thread of their own.
+//!   `ejection`: what a server's record says of it.
+//! - `health`: active checks. `resolve`: names to addresses. `dial`: to whichever answers first. `upkeep`: what happens now
+//!   and then, on a thread of its own.
 //! - `upgrade`: both sides of a 101 joined.
 //! - `metrics`: per-worker cells summed when scraped. `access_log`: JSON lines on their own thread.
 
 mod access_log;
 mod answer;
 mod body;
+mod breaker;
 mod connection;
 mod connections;
+mod dial;
+mod ejection;
 mod exchange;
 mod expect;
+mod fallback;
 mod forward;
 mod forwarding;
 mod gateway;
 mod guard;
 mod health;
+mod lazy_sleep;
 mod lingering;
 mod metrics;
+mod outside;
 mod pool;
+mod relay;
+mod reset;
 mod resolve;
 mod serve;
 mod server;
+mod sockets;
 mod state;
 mod targets;
+mod tls;
 mod upgrade;
 mod upkeep;
 mod upstream_io;
 mod worker;
 
-pub use gateway::{AccessLogTarget, ArmCounts, Drained, Gateway, Settings, StartError, TargetStatus};
-pub use metrics::{METRICS, MetricInfo, MetricKind};
+pub use breaker::BreakerState;
+pub use gateway::{
+    AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, Settings, StartError, TargetStatus,
+};
+pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
+pub use tls::{CertificateFiles, TlsError, TlsSettings};

@@ -6,14 +6,18 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use crate::reset;
 
 /// Longest time spent on a client that keeps sending.
 const LINGER: Duration = Duration::from_secs(2);
@@ -21,14 +25,64 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Longest time a client may take nothing of what is sent to it (nginx's `send_timeout` has the same default).
 const STALL: Duration = Duration::from_mins(1);
 
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Room for the first read: the head of a usual request.
+const FIRST_READ: usize = 2048;
+
 pub(crate) struct Lingering<S> {
     stream: S,
+    /// Read already, and not yet given to anybody.
+    ahead: BytesMut,
     client_is_done: bool,
-    /// An upgraded stream is closed by its two sides, and what the client still sends is meant for the upstream.
-    upgraded: Arc<AtomicBool>,
+    shared: Arc<StreamState>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     state: Closing,
+}
+
+/// What others know or say of the stream.
+#[derive(Default)]
+pub(crate) struct StreamState {
+    is_upgraded: AtomicBool,
+    is_stalled: AtomicBool,
+    has_moved: AtomicBool,
+    ends_with_close: AtomicBool,
+    is_cut: AtomicBool,
+    /// The client's socket, while the stream lives.
+    socket: Option<RawFd>,
+}
+
+impl StreamState {
+    pub(crate) fn of(socket: Option<RawFd>) -> Self {
+        Self { socket, ..Self::default() }
+    }
+
+    /// The client speaks HTTP/1.0: the end of an answer without a length is the end of the connection.
+    pub(crate) fn ends_with_close(&self) {
+        self.ends_with_close.store(true, Ordering::Release);
+    }
+
+    /// An answer on its way broke off: the client must see that.
+    pub(crate) fn is_now_cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+    }
+
+    /// The stream carries something else than HTTP: its two sides close it, and what the client still sends is meant
+    /// for the upstream.
+    pub(crate) fn is_now_upgraded(&self) {
+        self.is_upgraded.store(true, Ordering::Release);
+    }
+
+    /// Whether the client has taken anything since this was last asked, or has something to take still.
+    pub(crate) fn is_taking(&self) -> bool {
+        self.has_moved.swap(false, Ordering::Relaxed) || self.is_stalled()
+    }
+
+    /// Bytes wait for the client to take them.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Relaxed)
+    }
 }
 
 enum Closing {
@@ -38,23 +92,66 @@ enum Closing {
 }
 
 impl<S> Lingering<S> {
-    pub(crate) fn new(stream: S, upgraded: Arc<AtomicBool>) -> Self {
-        Self { stream, client_is_done: false, upgraded, stalled: None, state: Closing::Open }
+    pub(crate) fn new(stream: S, shared: Arc<StreamState>) -> Self {
+        Self {
+            stream,
+            ahead: BytesMut::new(),
+            client_is_done: false,
+            shared,
+            stalled: None,
+            state: Closing::Open,
+        }
     }
 
     /// An error when the client has taken nothing for too long: it would hold its upstream connection for ever.
     fn in_time<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.shared.is_stalled.store(false, Ordering::Relaxed);
+            }
+            self.shared.has_moved.store(true, Ordering::Relaxed);
             return outcome;
         }
+        self.shared.is_stalled.store(true, Ordering::Relaxed);
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }
 }
 
+/// Half an answer must not look whole.
+impl<S> Drop for Lingering<S> {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        if !shared.is_cut.load(Ordering::Acquire) || !shared.ends_with_close.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(Err(error)) = shared.socket.map(reset::on_close) {
+            tracing::warn!(%error, "cannot reset a connection: an HTTP/1.0 client may take half an answer for a whole one");
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> Lingering<S> {
+    /// Whether the client begins with the preface of HTTP/2 (RFC 9113 3.4). Reads as much as it takes to know; what
+    /// was read comes again with the next read.
+    pub(crate) async fn begins_with_http2(&mut self) -> io::Result<bool> {
+        self.ahead.reserve(FIRST_READ);
+        loop {
+            let known = self.ahead.len().min(HTTP2_PREFACE.len());
+            if self.ahead[..known] != HTTP2_PREFACE[..known] {
+                return Ok(false);
+            }
+            if known == HTTP2_PREFACE.len() {
+                return Ok(true);
+            }
+            if self.stream.read_buf(&mut self.ahead).await? == 0 {
+                self.client_is_done = true;
+                return Ok(false);
+            }
+        }
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0_u8; 4096];
         while !self.client_is_done {
@@ -74,6 +171,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let given = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(given));
+            if self.ahead.is_empty() {
+                self.ahead = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         self.client_is_done = outcome.is_err() || (buf.filled().len() == before && buf.capacity() > before);
@@ -111,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             match &mut this.state {
                 Closing::Open => {
                     ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-                    if this.upgraded.load(Ordering::Acquire) {
+                    if this.shared.is_upgraded.load(Ordering::Acquire) {
                         this.state = Closing::Closed;
                         return Poll::Ready(Ok(()));
                     }

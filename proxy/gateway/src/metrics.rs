@@ -1,8 +1,8 @@
 //! What the proxy counts: one cell per worker thread and series, summed when scraped.
 //!
 //! - `list`: every metric by name, type, help and labels. `cells`: the numbers themselves.
-//! - Here: the handles through which the request path writes, and the collector that Prometheus reads. The only file
-//!   that names `prometheus`.
+//! - `failing`: fallbacks, breakers and targets taken out.
+//! - `scrape`: what Prometheus reads. Here: the handles through which the request path writes.
 //!
 //! A handle is made when a table is compiled. Handles of one route name share their numbers across reloads; a handle
 //! that outlives its route writes where nobody reads.
@@ -11,22 +11,26 @@
 //! increment shows in a rate; others (an arm, reason or failure nobody expects) appear with their first event.
 
 mod cells;
+mod failing;
 mod list;
+mod scrape;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use banyan_routes::{Arm, Destination, Reason, RouteTable};
-use prometheus::core::{Collector, Desc};
+use banyan_routes::{Arm, Destination, FallbackCause, Reason, RouteTable};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::gateway::ArmCounts;
 use crate::guard::RefusedReason;
-use cells::{Count, Distribution, Durations, Level, PerWorker};
+use crate::targets::Servers;
+pub use cells::Distribution;
+use cells::{Count, Durations, Level, PerWorker};
+pub(crate) use failing::Fallbacks;
 pub use list::{METRICS, MetricInfo, MetricKind};
+use scrape::Scrape;
 
 /// The route under which unmatched requests are counted.
 pub(crate) const DEFAULT_ROUTE: &str = "default";
@@ -53,11 +57,17 @@ pub(crate) enum Failure {
     BadAnswer,
     /// The answer ended before its body did.
     BrokenOff,
+    /// No target takes requests.
+    NoTarget,
+    /// The breaker let nothing through.
+    BreakerOpen,
+    /// The status of an answer is a cause to fall back.
+    Discarded,
 }
 
 impl Failure {
     /// Every failure, in the order of the discriminants.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Resolve,
         Self::Connect,
         Self::ConnectTimeout,
@@ -66,6 +76,9 @@ impl Failure {
         Self::Reset,
         Self::BadAnswer,
         Self::BrokenOff,
+        Self::NoTarget,
+        Self::BreakerOpen,
+        Self::Discarded,
     ];
 
     /// The metric label.
@@ -79,6 +92,9 @@ impl Failure {
             Self::Reset => "reset",
             Self::BadAnswer => "bad-answer",
             Self::BrokenOff => "broken-off",
+            Self::NoTarget => "no-target",
+            Self::BreakerOpen => "breaker-open",
+            Self::Discarded => "discarded",
         }
     }
 }
@@ -107,6 +123,7 @@ struct Series {
     /// By route and upstream.
     upstream_durations: BTreeMap<Pair, Arc<PerWorker<Durations>>>,
     upstreams: BTreeMap<Arc<str>, Arc<UpstreamMetrics>>,
+    fallbacks: failing::Counts,
 }
 
 /// A route and an upstream.
@@ -129,6 +146,8 @@ struct ProcessCell {
 struct RouteCell {
     arms: [ArmCell; ARMS.len()],
     retries: Count,
+    cookie_collisions: Count,
+    cookies_unwatched: Count,
 }
 
 #[derive(Default)]
@@ -152,6 +171,8 @@ pub(crate) struct UpstreamMetrics {
     errors: PerWorker<[Count; Failure::ALL.len()]>,
     inflight: PerWorker<Level>,
     healthy: Mutex<BTreeMap<Box<str>, bool>>,
+    /// Those in force, who know more than they tell.
+    servers: Mutex<Weak<Servers>>,
 }
 
 impl RouteMetrics {
@@ -191,6 +212,16 @@ impl RouteMetrics {
         self.cells.of(worker).retries.add_one();
     }
 
+    /// A cookie was set that the other arm sets with other attributes.
+    pub(crate) fn cookie_collided(&self, worker: usize) {
+        self.cells.of(worker).cookie_collisions.add_one();
+    }
+
+    /// A cookie was set that is not compared between the arms.
+    pub(crate) fn cookie_unwatched(&self, worker: usize) {
+        self.cells.of(worker).cookies_unwatched.add_one();
+    }
+
     fn arm(&self, worker: usize, arm: Arm) -> &ArmCell {
         &self.cells.of(worker).arms[place_of_arm(arm)]
     }
@@ -198,7 +229,12 @@ impl RouteMetrics {
 
 impl UpstreamMetrics {
     fn new(workers: usize) -> Self {
-        Self { errors: PerWorker::new(workers), inflight: PerWorker::new(workers), healthy: Mutex::default() }
+        Self {
+            errors: PerWorker::new(workers),
+            inflight: PerWorker::new(workers),
+            healthy: Mutex::default(),
+            servers: Mutex::default(),
+        }
     }
 
     /// The upstream failed.
@@ -274,6 +310,8 @@ impl Metrics {
             let legacy = &*table.upstream(route.legacy).name;
             match &route.destination {
                 Destination::Split(split) => {
+                    let causes = split.fallback.on().iter().map(|cause| (&*route.name, *cause));
+                    named.fallbacks.extend(causes);
                     let upstreams = [legacy, &*table.upstream(split.candidate).name];
                     named.route(&route.name, Some(split.share.ratio()), &upstreams);
                 }
@@ -297,6 +335,7 @@ impl Metrics {
         series
             .upstream_durations
             .retain(|(route, upstream), _| named.pairs.contains(&(&**route, &**upstream)));
+        series.fallbacks.retain(|(route, cause), _| named.fallbacks.contains(&(&**route, *cause)));
         series.upstreams.retain(|name, upstream| {
             let targets = named.upstreams.get(&**name);
             if let Some(targets) = targets {
@@ -340,15 +379,16 @@ impl Metrics {
     pub(crate) fn counts(&self, route: &str, arm: Arm) -> ArmCounts {
         let cells = locked(&self.series).routes.get(route).map(|route| Arc::clone(&route.cells));
         let Some(cells) = cells else { return ArmCounts::default() };
+        let fallbacks = if arm == Arm::Candidate { self.fell_back(route) } else { 0 };
         let arm = place_of_arm(arm);
         let by_class = |class: usize| cells.sum(|cell| &cell.arms[arm].code_classes[class]);
         let durations = Distribution::of(cells.all().map(|cell| &cell.arms[arm].durations));
         ArmCounts {
             requests: (0..CODE_CLASSES.len()).map(by_class).sum(),
-            errors: by_class(CODE_CLASSES.len() - 1),
+            errors: by_class(CODE_CLASSES.len() - 1) + fallbacks,
+            fallbacks,
             share_decisions: cells.sum(|cell| &cell.arms[arm].decisions[place_of_reason(Reason::Share)]),
-            p50_seconds: durations.quantile(0.5),
-            p99_seconds: durations.quantile(0.99),
+            durations,
         }
     }
 }
@@ -359,6 +399,7 @@ struct Named<'t> {
     routes: BTreeMap<&'t str, Option<f64>>,
     pairs: BTreeSet<(&'t str, &'t str)>,
     upstreams: BTreeMap<&'t str, BTreeSet<&'t str>>,
+    fallbacks: BTreeSet<(&'t str, FallbackCause)>,
 }
 
 impl<'t> Named<'t> {
@@ -384,195 +425,6 @@ fn place_of_reason(reason: Reason) -> usize {
 /// A panic while a map is locked leaves it whole: entries are put in and taken out one by one.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What Prometheus calls when it scrapes.
-struct Scrape {
-    metrics: Arc<Metrics>,
-    descriptions: Vec<Desc>,
-}
-
-impl Scrape {
-    fn new(metrics: Arc<Metrics>) -> prometheus::Result<Self> {
-        let describe = |info: &MetricInfo| {
-            let labels = info.labels.iter().map(|label| (*label).to_owned()).collect();
-            Desc::new(info.name.to_owned(), info.help.to_owned(), labels, HashMap::new())
-        };
-        let descriptions = METRICS[..list::OURS].iter().map(describe).collect::<prometheus::Result<_>>()?;
-        Ok(Self { metrics, descriptions })
-    }
-}
-
-impl Collector for Scrape {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let mut sheet = Sheet::default();
-        self.metrics.write_routes(&mut sheet);
-        self.metrics.write_upstreams(&mut sheet);
-        self.metrics.write_process(&mut sheet);
-        sheet.families.into_values().collect()
-    }
-}
-
-impl Metrics {
-    fn write_routes(&self, sheet: &mut Sheet) {
-        let series = locked(&self.series);
-        for (name, route) in &series.routes {
-            for arm in ARMS {
-                let is_expected = match arm {
-                    Arm::Legacy => true,
-                    Arm::Candidate => route.has_candidate,
-                    Arm::Banyan => false,
-                };
-                write_arm(sheet, name, arm, is_expected, &route.cells);
-            }
-            sheet.count(&list::RETRIES, &[name], route.cells.sum(|cell| &cell.retries));
-            if let Some(share) = route.share {
-                sheet.gauge(&list::SHARE, &[name], share);
-            }
-        }
-        for ((route, upstream), durations) in &series.upstream_durations {
-            let distribution = Distribution::of(durations.all());
-            sheet.distribution(&list::UPSTREAM_DURATION, &[route, upstream], &distribution);
-        }
-    }
-
-    fn write_upstreams(&self, sheet: &mut Sheet) {
-        for (name, upstream) in &locked(&self.series).upstreams {
-            for kind in Failure::ALL {
-                let count = upstream.errors.sum(|cell| &cell[kind as usize]);
-                sheet.count(&list::UPSTREAM_ERRORS, &[name, kind.as_str()], count);
-            }
-            sheet.gauge(&list::INFLIGHT, &[name], as_float(upstream.inflight.level()));
-            for (target, healthy) in &*locked(&upstream.healthy) {
-                sheet.gauge(&list::HEALTHY, &[name, target], f64::from(u8::from(*healthy)));
-            }
-        }
-    }
-
-    fn write_process(&self, sheet: &mut Sheet) {
-        for reason in RefusedReason::ALL {
-            let count = self.process.sum(|cell| &cell.refused[reason as usize]);
-            sheet.count(&list::REFUSED, &[reason.as_str()], count);
-        }
-        sheet.gauge(&list::CONNECTIONS, &[], as_float(self.connections.level()));
-        let dropped = self.process.sum(|cell| &cell.informational_dropped);
-        sheet.count(&list::INFORMATIONAL_DROPPED, &[], dropped);
-        sheet.count(&list::PANICS, &[], self.process.sum(|cell| &cell.panics));
-        sheet.count(&list::LOG_DROPPED, &[], self.log_dropped.load(Ordering::Relaxed));
-        sheet.gauge(&list::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
-    }
-}
-
-fn write_arm(sheet: &mut Sheet, route: &str, arm: Arm, is_expected: bool, cells: &PerWorker<RouteCell>) {
-    let of_arm = |cell| -> &ArmCell {
-        let cell: &RouteCell = cell;
-        &cell.arms[place_of_arm(arm)]
-    };
-    let label = arm.as_str();
-    for (class, name) in CODE_CLASSES.into_iter().enumerate() {
-        let count = cells.all().map(|cell| of_arm(cell).code_classes[class].get()).sum();
-        // No final answer is 1xx but a 101.
-        let is_usual = is_expected && name != "1xx";
-        sheet.count_when(is_usual, &list::REQUESTS, &[route, label, name], count);
-    }
-    for reason in Reason::ALL {
-        let count = cells.all().map(|cell| of_arm(cell).decisions[place_of_reason(reason)].get()).sum();
-        let is_usual = is_expected && reason == Reason::Share;
-        sheet.count_when(is_usual, &list::DECISIONS, &[route, label, reason.as_str()], count);
-    }
-    let answered = cells.all().map(|cell| of_arm(cell).answered.get()).sum();
-    sheet.count_when(is_expected, &list::ATTEMPTS, &[route, label, "answered"], answered);
-    for failure in Failure::ALL {
-        let count = cells.all().map(|cell| of_arm(cell).failed[failure as usize].get()).sum();
-        sheet.count_when(false, &list::ATTEMPTS, &[route, label, failure.as_str()], count);
-    }
-    let durations = Distribution::of(cells.all().map(|cell| &of_arm(cell).durations));
-    if is_expected || durations.count() > 0 {
-        sheet.distribution(&list::REQUEST_DURATION, &[route, label], &durations);
-    }
-}
-
-/// Samples of one scrape, by metric.
-#[derive(Default)]
-struct Sheet {
-    families: BTreeMap<&'static str, MetricFamily>,
-}
-
-impl Sheet {
-    fn count(&mut self, info: &MetricInfo, labels: &[&str], count: u64) {
-        self.count_when(true, info, labels, count);
-    }
-
-    /// Leaves a zero out unless `always`.
-    fn count_when(&mut self, always: bool, info: &MetricInfo, labels: &[&str], count: u64) {
-        if !always && count == 0 {
-            return;
-        }
-        let mut value = Counter::default();
-        value.set_value(as_float(count));
-        let mut metric = labelled(info, labels);
-        metric.set_counter(value);
-        self.push(info, metric);
-    }
-
-    fn gauge(&mut self, info: &MetricInfo, labels: &[&str], level: f64) {
-        let mut value = Gauge::default();
-        value.set_value(level);
-        let mut metric = labelled(info, labels);
-        metric.set_gauge(value);
-        self.push(info, metric);
-    }
-
-    fn distribution(&mut self, info: &MetricInfo, labels: &[&str], distribution: &Distribution) {
-        let buckets = distribution.cumulative().map(|(bound, count)| {
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(bound);
-            bucket.set_cumulative_count(count);
-            bucket
-        });
-        let mut value = Histogram::default();
-        value.set_bucket(buckets.collect());
-        value.set_sample_count(distribution.count());
-        value.set_sample_sum(distribution.sum_seconds);
-        let mut metric = labelled(info, labels);
-        metric.set_histogram(value);
-        self.push(info, metric);
-    }
-
-    fn push(&mut self, info: &MetricInfo, metric: Metric) {
-        let family = self.families.entry(info.name).or_insert_with(|| {
-            let mut family = MetricFamily::default();
-            family.set_name(info.name.to_owned());
-            family.set_help(info.help.to_owned());
-            family.set_field_type(match info.kind {
-                MetricKind::Counter => MetricType::COUNTER,
-                MetricKind::Gauge => MetricType::GAUGE,
-                MetricKind::Histogram => MetricType::HISTOGRAM,
-            });
-            family
-        });
-        family.mut_metric().push(metric);
-    }
-}
-
-fn labelled(info: &MetricInfo, values: &[&str]) -> Metric {
-    debug_assert_eq!(info.labels.len(), values.len(), "{}", info.name);
-    let pairs = info.labels.iter().zip(values).map(|(name, value)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    });
-    Metric::from_label(pairs.collect())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles: exact up to 2^53")]
-fn as_float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

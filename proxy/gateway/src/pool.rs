@@ -7,7 +7,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::body::RequestBody;
+use crate::dial::dial;
 use crate::resolve::Addresses;
 use crate::upstream_io::UpstreamIo;
 
@@ -110,14 +110,11 @@ impl Pool {
         Self { shards, addresses, connect_timeout, keep_alive, limit, line: Arc::default() }
     }
 
-    /// A ready connection: an idle one of this worker, of another worker, or a new one.
-    ///
-    /// `fresh` asks for a new one where the limit allows it: an idle connection has just turned out dead.
-    pub(crate) async fn lease(&self, worker: usize, fresh: bool) -> Result<Lease, ConnectError> {
-        if !fresh && let Some(lease) = self.idle(worker) {
-            return Ok(lease);
-        }
-        if let Some(slot) = self.open_slot() {
+    /// A new connection where the limit allows it, else the first that is given back. Ask [`Self::idle`] first, unless
+    /// an idle connection has just turned out dead.
+    pub(crate) async fn lease(&self, worker: usize) -> Result<Lease, ConnectError> {
+        let has_line = self.line.waiting.load(Ordering::Acquire) > 0;
+        if !has_line && let Some(slot) = self.open_slot() {
             return self.connect(worker, slot).await;
         }
         match timeout(WAIT, self.wait_in_line(worker)).await {
@@ -129,10 +126,13 @@ impl Pool {
 
     /// `None` when the line is full.
     async fn wait_in_line(&self, worker: usize) -> Option<Turn> {
-        let _place = Place::take(&self.line)?;
+        let place = Place::take(&self.line)?;
+        if place.ahead > 0 {
+            self.line.freed.notified().await;
+        }
         loop {
             let freed = self.line.freed.notified();
-            if let Some(lease) = self.idle(worker) {
+            if let Some(lease) = self.next_idle(worker, Instant::now()) {
                 return Some(Turn::Ready(lease));
             }
             if let Some(slot) = self.open_slot() {
@@ -142,16 +142,22 @@ impl Pool {
         }
     }
 
-    fn idle(&self, worker: usize) -> Option<Lease> {
-        let own = self.shards[worker].pop(self.keep_alive);
-        let idle = own.or_else(|| self.borrow(worker))?;
+    /// A ready connection that nobody uses or waits for: of this worker, else of another.
+    pub(crate) fn idle(&self, worker: usize, now: Instant) -> Option<Lease> {
+        if self.line.waiting.load(Ordering::Acquire) > 0 { None } else { self.next_idle(worker, now) }
+    }
+
+    fn next_idle(&self, worker: usize, now: Instant) -> Option<Lease> {
+        let own = self.shards[worker].pop(self.keep_alive, now);
+        let idle = own.or_else(|| self.borrow(worker, now))?;
         let Idle { sender, home, slot, .. } = idle;
         Some(Lease { sender, home, slot })
     }
 
-    fn borrow(&self, worker: usize) -> Option<Idle> {
+    fn borrow(&self, worker: usize, now: Instant) -> Option<Idle> {
         let others = self.shards.len() - 1;
-        (1..=others).find_map(|step| self.shards[(worker + step) % self.shards.len()].pop(self.keep_alive))
+        (1..=others)
+            .find_map(|step| self.shards[(worker + step) % self.shards.len()].pop(self.keep_alive, now))
     }
 
     fn open_slot(&self) -> Option<Slot> {
@@ -176,32 +182,27 @@ impl Pool {
         Ok(Lease { sender, home: worker, slot })
     }
 
-    /// Tries every address of the name in turn, from any of them on, each with its part of the time; the last
-    /// failure counts.
+    /// To any address of the name; a failure makes the name be looked up again soon.
     async fn dial(&self) -> Result<TcpStream, ConnectError> {
         let look_up = timeout(self.connect_timeout, self.addresses.get());
         let addresses = look_up.await.map_err(|_| ConnectError::Timeout)?.map_err(ConnectError::Resolve)?;
-        let count = addresses.len().max(1);
-        let each = self.connect_timeout / u32::try_from(count).unwrap_or(u32::MAX);
-        let begin = fastrand::usize(..count);
-        let mut last = ConnectError::Timeout;
-        for &address in addresses.iter().cycle().skip(begin).take(addresses.len()) {
-            match timeout(each, dial_one(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = ConnectError::Io(error),
-                Err(_) => last = ConnectError::Timeout,
-            }
-        }
-        Err(last)
+        let first = fastrand::usize(..addresses.len().max(1));
+        let failure = match timeout(self.connect_timeout, dial(&addresses, first)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => ConnectError::Io(error),
+            Err(_) => ConnectError::Timeout,
+        };
+        self.addresses.suspect();
+        Err(failure)
     }
 
     /// The exchange ended cleanly: the connection goes back to the worker that opened it.
     ///
     /// Its task may not have come round yet (it runs on another thread, or an upload goes on after an early
     /// answer): then it goes back when it has, so that a waiter is not woken for nothing.
-    pub(crate) fn give_back(self: &Arc<Self>, mut lease: Lease) {
+    pub(crate) fn give_back(self: &Arc<Self>, mut lease: Lease, now: Instant) {
         if lease.sender.is_ready() {
-            return self.shelve(lease);
+            return self.shelve(lease, now);
         }
         if lease.sender.is_closed() {
             return;
@@ -209,16 +210,16 @@ impl Pool {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             if lease.sender.ready().await.is_ok() {
-                pool.shelve(lease);
+                pool.shelve(lease, Instant::now());
             }
         });
     }
 
-    fn shelve(&self, lease: Lease) {
+    fn shelve(&self, lease: Lease, now: Instant) {
         let Lease { sender, home, slot } = lease;
         let mut shard = self.shards[home].lock();
         if shard.len() < MAX_IDLE_PER_SHARD {
-            shard.push(Idle { sender, home, since: Instant::now(), slot });
+            shard.push(Idle { sender, home, since: now, slot });
         }
         drop(shard);
         self.line.wake_one();
@@ -226,16 +227,11 @@ impl Pool {
 
     /// Closes what has been idle too long. Called about once a second.
     pub(crate) fn sweep(&self) {
+        let now = Instant::now();
         for shard in &self.shards {
-            shard.lock().retain(|idle| !idle.is_stale(self.keep_alive));
+            shard.lock().retain(|idle| !idle.is_stale(self.keep_alive, now));
         }
     }
-}
-
-async fn dial_one(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 impl Shard {
@@ -245,13 +241,13 @@ impl Shard {
     }
 
     /// The youngest usable connection. Closed ones are dropped on the way.
-    fn pop(&self, keep_alive: Duration) -> Option<Idle> {
+    fn pop(&self, keep_alive: Duration, now: Instant) -> Option<Idle> {
         let mut idle = self.lock();
         let mut place = idle.len();
         while place > 0 {
             place -= 1;
             let candidate = &idle[place];
-            if candidate.is_stale(keep_alive) {
+            if candidate.is_stale(keep_alive, now) {
                 idle.swap_remove(place);
             } else if candidate.sender.is_ready() {
                 return Some(idle.swap_remove(place));
@@ -262,8 +258,8 @@ impl Shard {
 }
 
 impl Idle {
-    fn is_stale(&self, keep_alive: Duration) -> bool {
-        self.sender.is_closed() || self.since.elapsed() >= keep_alive
+    fn is_stale(&self, keep_alive: Duration, now: Instant) -> bool {
+        self.sender.is_closed() || now.saturating_duration_since(self.since) >= keep_alive
     }
 }
 
@@ -302,20 +298,27 @@ impl Lease {
 }
 
 /// One place in the line of waiters.
-struct Place<'l>(&'l Line);
+struct Place<'l> {
+    line: &'l Line,
+    /// How many came before.
+    ahead: u32,
+}
 
 impl<'l> Place<'l> {
     fn take(line: &'l Line) -> Option<Self> {
         let more = |waiting: u32| (waiting < MAX_WAITERS).then(|| waiting + 1);
-        line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Self(line))
+        let ahead = line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self { line, ahead })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-        // A wake-up meant for a waiter that left must not be lost.
-        self.0.wake_one();
+        self.line.waiting.fetch_sub(1, Ordering::AcqRel);
+        // A wake-up meant for a waiter that left must not be lost, and the next may find another connection free.
+        self.line.wake_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,57 +1,85 @@
 //! One request from its head to the head of its answer.
+//!
+//! - `job`: what of it has to be waited for.
+
+mod job;
 
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use banyan_routes::{Arm, Decision, Destination, Reason, RequestParts, Rewrite, Route};
-use bytes::Bytes;
+use banyan_routes::{Decision, Destination, Reason, RequestParts};
 use futures_util::FutureExt as _;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response, StatusCode, Version, request};
+use http::header::{self, HeaderValue};
+use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use crate::access_log::Entry;
 use crate::answer::{self, Own};
 use crate::body::{Progress, RequestBody, ResponseBody};
-use crate::connection::Connection;
+use crate::connection::{Connection, Turn};
 use crate::exchange::Exchange;
 use crate::expect::Opener;
-use crate::forward::{self, Answered, ForwardError, Outgoing, Trail};
-use crate::forwarding::{Onward, Scheme};
+use crate::forward::Outgoing;
+use crate::forwarding::Onward;
 use crate::guard::Refused;
-use crate::metrics::{DEFAULT_ROUTE, Failure, Outcome, RouteMetrics};
-use crate::state::{LiveUpstream, State};
-use crate::{expect, forwarding, guard, upgrade};
-
-const SUNSET: HeaderName = HeaderName::from_static("sunset");
+use crate::metrics::DEFAULT_ROUTE;
+use crate::outside::Outside;
+use crate::state::State;
+use crate::{expect, forwarding, guard};
+use job::Job;
 
 /// Answers one request. A panic on the way is a 500 for this request and nothing else.
-pub(crate) async fn answer(
-    connection: Arc<Connection>,
+///
+/// All that needs no waiting happens here and now, outside of the future: what is held while waiting stays small.
+pub(crate) fn answer(
+    connection: &Arc<Connection>,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
-    let kept = Arc::clone(&connection);
-    let answering = AssertUnwindSafe(guarded(connection, request));
-    answering.catch_unwind().await.unwrap_or_else(|_| {
-        kept.shared.metrics.panicked(kept.worker);
-        own(Own::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error"), None)
-    })
+) -> impl Future<Output = Response<ResponseBody>> + Send + use<> {
+    let turn = Turn::begin(connection);
+    let begun = catch_unwind(AssertUnwindSafe(|| begin(turn, request)));
+    let begun = begun.unwrap_or_else(|_| Begun::Answered(Box::new(panicked(connection))));
+    async move {
+        let job = match begun {
+            Begun::Answered(response) => return *response,
+            Begun::Forward(job) => job,
+        };
+        let connection = Arc::clone(job.exchange.connection());
+        let forwarding = AssertUnwindSafe(job.forward()).catch_unwind();
+        forwarding.await.unwrap_or_else(|_| panicked(&connection))
+    }
 }
 
-/// Refuses what two parsers could read differently; what passes is decided and forwarded.
-async fn guarded(connection: Arc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+/// What became of a request before anything had to be waited for.
+enum Begun {
+    Answered(Box<Response<ResponseBody>>),
+    Forward(Box<Job>),
+}
+
+impl From<Response<ResponseBody>> for Begun {
+    fn from(response: Response<ResponseBody>) -> Self {
+        Self::Answered(Box::new(response))
+    }
+}
+
+fn panicked(connection: &Connection) -> Response<ResponseBody> {
+    connection.shared.metrics.panicked(connection.worker);
+    own(Own::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error"), None)
+}
+
+/// Refuses what two parsers could read differently; what passes is decided.
+fn begin(turn: Turn, request: Request<Incoming>) -> Begun {
     let started = Instant::now();
+    let connection = turn.connection();
     let (mut parts, incoming) = request.into_parts();
     let loops = connection.shared.identity.check_loop(&parts.headers);
     if let Err(refused) = guard::check(&parts).map(drop).and(loops) {
-        return refuse(&connection, &parts, &refused, started);
+        return refuse(connection, &parts, &refused, started).into();
     }
     guard::to_origin_form(&mut parts);
-    decided(connection, parts, incoming, started).await
+    decided(turn, parts, incoming, started)
 }
 
 /// Refused before routing: no arm answers, and no route counts it.
@@ -72,56 +100,62 @@ fn refuse(
         log.write(entry);
     }
     let mut response = own(answer, None);
-    // What follows on this connection may be meant as a part of what was refused (RFC 9112 11.2).
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if parts.version < Version::HTTP_2 {
+        // What follows on this connection may be meant as a part of what was refused (RFC 9112 11.2).
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
-async fn decided(
-    connection: Arc<Connection>,
-    mut parts: request::Parts,
-    incoming: Incoming,
-    started: Instant,
-) -> Response<ResponseBody> {
+fn decided(turn: Turn, mut parts: request::Parts, incoming: Incoming, started: Instant) -> Begun {
+    let connection = turn.connection();
+    if parts.version == Version::HTTP_10 {
+        connection.stream.ends_with_close();
+    }
     let state = connection.shared.workers.in_force(connection.worker);
     let fresh_id = fastrand::u64(..);
     let client = forwarding::client_address(&parts.headers, &connection.peer, state.table.trusted_proxies());
     let decision = decide(&state, &parts, client, fresh_id);
-    let mut entry = log_entry(&connection, &state, &parts, client, &decision);
-    let upgrade = forwarding::wanted_upgrade(parts.version, &parts.headers);
+    let mut entry = log_entry(connection, &state, &parts, client, &decision);
     let onward = Onward {
         identity: &connection.shared.identity,
         peer: &connection.peer,
         trusted_proxies: state.table.trusted_proxies(),
-        scheme: Scheme::Http,
+        scheme: connection.scheme,
         version: parts.version,
-        upgrade: upgrade.clone(),
+        upgrade: forwarding::wanted_upgrade(parts.version, &parts.headers),
     };
     let trace_id = onward.prepare(&mut parts.headers);
+    let mut outside = Outside::of(&parts.headers);
     if let Some(entry) = &mut entry {
         entry.trace_id = Some(trace_id);
     }
-    let mut exchange = Exchange::begin(Arc::clone(&connection), Arc::clone(&state), decision, entry, started);
-    let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else {
-        return answer_alone(&state, &decision, exchange);
-    };
+    let upgrade = onward.upgrade;
+    let mut exchange = Exchange::begin(turn, Arc::clone(&state), decision, entry, started);
+    if decision.upstream.is_none() {
+        return answer_alone(&state, &decision, exchange).into();
+    }
+    let public_uri = state.table.prefix_rewrite(&decision).map(|_| parts.uri.clone());
+    if let Err(refusal) = outside.rewrite_target(&state, &decision, &mut parts.uri) {
+        return own(refusal, Some(exchange)).into();
+    }
     let client_upgrade = upgrade.as_ref().and_then(|_| parts.extensions.remove::<OnUpgrade>());
-    let request = Prepared { parts, incoming, decision };
-    let mut response = match request.forward(&connection, &state, upstream, &mut exchange).await {
-        Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let wanted = upgrade.as_ref().filter(|wanted| is_wanted(wanted, &answered));
-            let client_upgrade = client_upgrade.filter(|_| wanted.is_some());
-            switch_protocols(answered, client_upgrade, exchange, &state, &decision)
-        }
-        Ok(answered) => pass_on(answered, exchange, &state, &decision),
-        Err(error) => own(error.answer(), Some(exchange)),
-    };
-    add_route_fields(response.headers_mut(), &state, &decision, fresh_id);
-    response
-}
-
-fn is_wanted(wanted: &HeaderValue, answered: &Answered) -> bool {
-    forwarding::is_wanted_switch(Some(wanted), answered.response.headers())
+    let outgoing = outgoing(exchange.connection(), parts, incoming, &state, &decision);
+    if let Some(progress) = &outgoing.progress {
+        exchange.upload(Arc::clone(progress));
+    }
+    Begun::Forward(Box::new(Job {
+        state,
+        decision,
+        exchange,
+        outgoing,
+        outside,
+        upgrade,
+        client_upgrade,
+        fresh_id,
+        public_uri,
+        fell_back: false,
+    }))
 }
 
 fn decide(state: &State, parts: &request::Parts, client: IpAddr, fresh_id: u64) -> Decision {
@@ -181,71 +215,36 @@ fn own(answer: Own, exchange: Option<Exchange>) -> Response<ResponseBody> {
     answer.head().map(|()| ResponseBody::own(text))
 }
 
-/// A request ready to go out.
-struct Prepared {
-    parts: request::Parts,
-    incoming: Incoming,
-    decision: Decision,
-}
-
-impl Prepared {
-    async fn forward(
-        self,
-        connection: &Arc<Connection>,
-        state: &State,
-        upstream: &LiveUpstream,
-        exchange: &mut Exchange,
-    ) -> Result<Answered, ForwardError> {
-        let Self { parts, incoming, decision } = self;
-        let keep = Rewrite::default();
-        let route = decision.route.map(|index| state.table.route(index));
-        let (request, progress) = with_body(connection, parts, incoming, state.timeouts(&decision).idle);
-        if let Some(progress) = &progress {
-            exchange.upload(Arc::clone(progress));
-        }
-        let outgoing = Outgoing {
-            upstream,
-            worker: connection.worker,
-            timeouts: state.timeouts(&decision),
-            host: &route.map_or(&keep, |route: &Route| &route.rewrite).host,
-            is_replayable: !route.is_some_and(|route| route.side_effects)
-                && forward::is_replayable(request.method(), request.body()),
-            progress,
-        };
-        let mut trail = Trail::default();
-        let outcome = outgoing.send(request, &mut trail).await;
-        let route = &state.route(decision.route).metrics;
-        measure(connection.worker, route, upstream, decision.arm, &trail, outcome.is_ok());
-        exchange.trail(&trail, upstream);
-        if let Err(error) = &outcome {
-            let upstream = &upstream.servers.settings.name;
-            tracing::debug!(%error, %upstream, route = %state.route(decision.route).name, "no answer");
-        }
-        outcome
-    }
-}
-
-/// The outgoing request; with a body, also how far the upload has come.
-fn with_body(
+/// The outgoing request, with its body if it has one.
+fn outgoing(
     connection: &Arc<Connection>,
-    parts: request::Parts,
+    mut parts: request::Parts,
     incoming: Incoming,
-    idle: Duration,
-) -> (Request<RequestBody>, Option<Arc<Progress>>) {
+    state: &State,
+    decision: &Decision,
+) -> Outgoing {
+    let route = decision.route.map(|index| state.table.route(index));
+    let has_side_effects = route.is_some_and(|route| route.side_effects);
     if incoming.is_end_stream() {
-        let mut request = forward::outgoing(parts, RequestBody::Empty);
+        let mut request = Request::from_parts(parts, RequestBody::Empty);
         watch_interim(connection, None, &mut request);
-        return (request, None);
+        return Outgoing::new(request, None, has_side_effects);
+    }
+    if parts.version == Version::HTTP_2 {
+        // hyper's HTTP/2 server sends no 100: a client that waited for one would wait in vain.
+        parts.headers.remove(header::EXPECT);
     }
     let progress = Progress::begin();
     let (gate, opener) = expect::is_expected(&parts.headers).then(expect::gate).unzip();
-    let body = RequestBody::client(incoming, Arc::clone(&progress), gate, idle);
-    let mut request = forward::outgoing(parts, body);
+    let turn = Turn::begin(connection);
+    let body =
+        RequestBody::client(turn, incoming, Arc::clone(&progress), gate, state.timeouts(decision).idle);
+    let mut request = Request::from_parts(parts, body);
     watch_interim(connection, opener, &mut request);
-    (request, Some(progress))
+    Outgoing::new(request, Some(progress), has_side_effects)
 }
 
-/// hyper's server sends `100 Continue` itself, and can send no other interim answer: those are dropped and counted.
+/// hyper's HTTP/1 server sends `100 Continue` itself, and can send no other interim answer: those are dropped and counted.
 fn watch_interim(connection: &Arc<Connection>, opener: Option<Opener>, request: &mut Request<RequestBody>) {
     let connection = Arc::clone(connection);
     hyper::ext::on_informational(request, move |answer| match (&opener, answer.status()) {
@@ -253,103 +252,4 @@ fn watch_interim(connection: &Arc<Connection>, opener: Option<Opener>, request: 
         (None, StatusCode::CONTINUE) => {}
         _ => connection.shared.metrics.informational_dropped(connection.worker),
     });
-}
-
-fn measure(
-    worker: usize,
-    route: &RouteMetrics,
-    upstream: &LiveUpstream,
-    arm: Arm,
-    trail: &Trail,
-    answered: bool,
-) {
-    for failure in trail.failures.iter() {
-        route.attempt(worker, arm, Outcome::Failed(failure), trail.upstream_time);
-        upstream.metrics.error(worker, failure);
-    }
-    if answered {
-        route.attempt(worker, arm, Outcome::Answered, trail.upstream_time);
-    }
-    if trail.retries > 0 {
-        route.retried(worker);
-    }
-}
-
-fn clean(head: &mut http::response::Parts, exchange: &Exchange) {
-    forwarding::prepare_answer(head.status, head.version, &mut head.headers, exchange.identity());
-    // Ours, whatever the upstream speaks: an HTTP/1.0 server must not cost the client its connection.
-    head.version = Version::HTTP_11;
-}
-
-/// An ordinary answer: its body streams through.
-fn pass_on(
-    answered: Answered,
-    mut exchange: Exchange,
-    state: &State,
-    decision: &Decision,
-) -> Response<ResponseBody> {
-    let Answered { response, lease, place } = answered;
-    let (mut head, incoming) = response.into_parts();
-    exchange.answered(head.status, place);
-    clean(&mut head, &exchange);
-    let idle = state.timeouts(decision).idle;
-    Response::from_parts(head, ResponseBody::upstream(incoming, lease, exchange, idle))
-}
-
-/// A 101: the client asked for it, so both sides are joined; a 101 nobody asked for is nonsense.
-fn switch_protocols(
-    answered: Answered,
-    client: Option<OnUpgrade>,
-    mut exchange: Exchange,
-    state: &State,
-    decision: &Decision,
-) -> Response<ResponseBody> {
-    let Some(client) = client else {
-        exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
-        exchange.upstream_failed(Failure::BadAnswer);
-        return own(Own::new(StatusCode::BAD_GATEWAY, "bad-answer"), Some(exchange));
-    };
-    let Answered { mut response, lease, place } = answered;
-    let upstream = hyper::upgrade::on(&mut response);
-    let (mut head, _) = response.into_parts();
-    exchange.answered(head.status, place);
-    clean(&mut head, &exchange);
-    let idle = state.timeouts(decision).idle;
-    lease.is_now_upgraded();
-    exchange.connection().upgraded.store(true, Ordering::Release);
-    tokio::spawn(async move {
-        match upgrade::join(client, upstream, idle).await {
-            Ok((_, to_client)) => exchange.upgraded(to_client),
-            Err(error) => {
-                tracing::debug!(%error, "upgraded stream ended");
-                exchange.broken_off("upgraded-stream");
-            }
-        }
-        // The connection counts against the upstream's limit until here.
-        drop(lease);
-    });
-    Response::from_parts(head, ResponseBody::own(Bytes::new()))
-}
-
-/// What the route's settings add to every answer.
-fn add_route_fields(headers: &mut HeaderMap, state: &State, decision: &Decision, fresh_id: u64) {
-    let Some(route) = decision.route.map(|index| state.table.route(index)) else { return };
-    if let Some(sunset) = &route.sunset {
-        headers.insert(SUNSET, sunset.date.clone());
-        if let Some(link) = &sunset.link {
-            headers.append(header::LINK, link.clone());
-        }
-    }
-    if decision.issue_cookie
-        && let Destination::Split(split) = &route.destination
-        && let Some(name) = &split.issue_cookie
-        && let Ok(cookie) = HeaderValue::try_from(cookie(name, fresh_id))
-    {
-        headers.append(header::SET_COOKIE, cookie);
-    }
-}
-
-/// An identity for a client that has none; it never names an arm.
-fn cookie(name: &str, id: u64) -> String {
-    format!("{name}={id:016x}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
 }

@@ -1,7 +1,11 @@
 //! pingora's listeners, threads and shutdown. Apart from the health checks, the only file that names it.
 
-use std::net::SocketAddr;
+use std::future::poll_fn;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,11 +14,13 @@ use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::protocols::Stream;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora::server::{ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora::services::Service as PingoraService;
 use pingora::services::listening::Service;
 use tokio::sync::watch;
 
 use crate::connection::serve_stream;
+use crate::forwarding::Scheme;
 use crate::gateway::Shared;
 
 /// How long pingora sleeps after the stop, whether or not anything is in flight: longer than any drain. The process ends
@@ -37,14 +43,63 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>) {
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
+    let sockets = match shared.sockets.duplicates() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            tracing::error!(%error, "cannot use the listening sockets");
+            return;
+        }
+    };
     let mut service = Service::new("banyan".to_owned(), App(Arc::clone(shared)));
-    for address in &shared.addresses {
+    for address in shared.addresses.iter().chain(&shared.tls_addresses) {
         // hyper has buffers of its own.
         let listener = ListenerConfig::tcp(address.to_string()).l4_buffer(L4BufferSettings::unbuffered());
         service.add_listener(listener);
     }
-    server.add_service(service);
+    let sockets = sockets.into_iter().map(Some).collect();
+    server.add_service(Listening { service, shared: Arc::clone(shared), sockets });
     server.run(RunArgs { shutdown_signal: Box::new(Stop(stop)) });
+}
+
+/// pingora's listeners on sockets that are bound already. Left to itself, pingora binds an address that is taken for
+/// half a minute and then panics; and its own way of passing sockets goes by a path that anybody may write to, and ends
+/// the old process before the new one is known to work.
+struct Listening {
+    service: Service<App>,
+    shared: Arc<Shared>,
+    /// In the order of the addresses; taken at the start.
+    sockets: Vec<Option<TcpListener>>,
+}
+
+#[async_trait]
+impl PingoraService for Listening {
+    async fn start_service(&mut self, fds: Option<ListenFds>, shutdown: ShutdownWatch, per_socket: usize) {
+        if let Some(fds) = &fds {
+            let addresses = self.shared.addresses.iter().chain(&self.shared.tls_addresses);
+            for (address, socket) in addresses.zip(&mut self.sockets) {
+                if let Some(socket) = socket.take() {
+                    // From here on it is pingora's, which closes it with its listener.
+                    fds.lock().add(address.to_string(), socket.into_raw_fd());
+                }
+            }
+        }
+        let stopping = shutdown.clone();
+        let mut serving = pin!(PingoraService::start_service(&mut self.service, fds, shutdown, per_socket));
+        let mut is_told = false;
+        poll_fn(|cx| {
+            let polled = serving.as_mut().poll(cx);
+            // It waits for its accept loops, so they are there.
+            if polled.is_pending() && !std::mem::replace(&mut is_told, true) && !*stopping.borrow() {
+                self.shared.accepting.store(true, Ordering::Release);
+            }
+            polled
+        })
+        .await;
+    }
+
+    fn name(&self) -> &'static str {
+        "banyan"
+    }
 }
 
 struct App(Arc<Shared>);
@@ -53,9 +108,34 @@ struct App(Arc<Shared>);
 impl ServerApp for App {
     async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
         if let Some(peer) = peer_of(&stream) {
-            serve_stream(Arc::clone(&self.0), stream, peer).await;
+            let socket = stream.id();
+            if let Some(scheme) = self.scheme_of(&stream) {
+                serve_stream(Arc::clone(&self.0), stream, peer, scheme, socket).await;
+            } else {
+                tracing::warn!(client = %peer, "a connection came in by no listener: closed");
+            }
         }
         None
+    }
+}
+
+impl App {
+    /// What the listener speaks that accepted a stream. A listener on this very address counts before one on all.
+    fn scheme_of(&self, stream: &Stream) -> Option<Scheme> {
+        let Shared { addresses: plain, tls_addresses: tls, .. } = &*self.0;
+        if tls.is_empty() {
+            return Some(Scheme::Http);
+        }
+        let digest = stream.get_socket_digest()?;
+        let local = digest.local_addr().and_then(PeerAddress::as_inet)?;
+        let is_this = |listener: &SocketAddr| listener == local;
+        let is_any = |at: &SocketAddr| at.port() == local.port() && at.ip().is_unspecified();
+        let has = |list: &[SocketAddr], is_here: &dyn Fn(&SocketAddr) -> bool| list.iter().any(is_here);
+        match (has(tls, &is_this), has(plain, &is_this), has(tls, &is_any), has(plain, &is_any)) {
+            (true, ..) | (false, false, true, _) => Some(Scheme::Https),
+            (false, true, ..) | (false, false, false, true) => Some(Scheme::Http),
+            (false, false, false, false) => None,
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use banyan_routes::{Decision, RouteIndex, RouteTable, Timeouts, Upstream, Upstre
 use tokio::task::AbortHandle;
 
 use crate::health;
-use crate::metrics::{DEFAULT_ROUTE, Metrics, RouteMetrics, UpstreamMetrics};
+use crate::metrics::{DEFAULT_ROUTE, Fallbacks, Metrics, RouteMetrics, UpstreamMetrics};
+use crate::outside::CookieWatch;
 use crate::targets::Servers;
 use crate::upkeep::Upkeep;
 
@@ -17,6 +18,8 @@ pub(crate) struct State {
     upstreams: Box<[Arc<LiveUpstream>]>,
     routes: Box<[LiveRoute]>,
     default: LiveRoute,
+    /// None while nothing moves.
+    pub(crate) cookies: Option<CookieWatch>,
 }
 
 /// An upstream with its connections, counters and watchers.
@@ -30,6 +33,7 @@ pub(crate) struct LiveUpstream {
 pub(crate) struct LiveRoute {
     pub(crate) name: Arc<str>,
     pub(crate) metrics: Arc<RouteMetrics>,
+    pub(crate) fallbacks: Fallbacks,
 }
 
 impl State {
@@ -49,22 +53,27 @@ impl State {
         let upstreams: Box<[_]> = upstreams.collect();
         let name_of = |index: UpstreamIndex| table.upstream(index).name.as_str();
         let routes = table.routes().iter().map(|route| {
-            let candidate = match &route.destination {
-                banyan_routes::Destination::Split(split) => Some(name_of(split.candidate)),
+            let split = match &route.destination {
+                banyan_routes::Destination::Split(split) => Some(split),
                 _ => None,
             };
+            let candidate = split.map(|split| name_of(split.candidate));
+            let fallback = split.map_or(&[][..], |split| split.fallback.on());
             LiveRoute {
                 name: route.name.as_str().into(),
                 metrics: metrics.route(&route.name, name_of(route.legacy), candidate),
+                fallbacks: metrics.fallbacks(&route.name, fallback),
             }
         });
         let routes: Box<[_]> = routes.collect();
         let default = LiveRoute {
             name: DEFAULT_ROUTE.into(),
             metrics: metrics.route(DEFAULT_ROUTE, name_of(table.legacy()), None),
+            fallbacks: Fallbacks::default(),
         };
         metrics.retain(&table);
-        Self { table, generation, upstreams, routes, default }
+        let cookies = CookieWatch::of(&table, upkeep);
+        Self { table, generation, upstreams, routes, default, cookies }
     }
 
     fn same_upstream(&self, wanted: &Upstream) -> Option<Arc<LiveUpstream>> {
@@ -142,6 +151,7 @@ impl LiveUpstream {
         for server in &servers.targets {
             counters.set_healthy(&server.label, true);
         }
+        counters.watch(&servers);
         upkeep.look_after(&servers);
         let watched = (Arc::clone(&servers), Arc::clone(&counters));
         let check =

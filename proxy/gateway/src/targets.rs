@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use banyan_routes::{Target, Upstream};
 use http::HeaderValue;
 
+use crate::breaker::Breaker;
+use crate::ejection::Record;
 use crate::pool::Pool;
 use crate::resolve::Addresses;
 use crate::worker::Tally;
@@ -14,6 +17,8 @@ use crate::worker::Tally;
 pub(crate) struct Servers {
     pub(crate) settings: Upstream,
     pub(crate) targets: Box<[Arc<Server>]>,
+    pub(crate) breaker: Option<Breaker>,
+    started: Instant,
 }
 
 /// One server of an upstream.
@@ -23,13 +28,15 @@ pub(crate) struct Server {
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) pool: Arc<Pool>,
     healthy: AtomicBool,
+    record: Record,
     inflight: Tally,
 }
 
 impl Servers {
     pub(crate) fn new(settings: &Upstream, workers: usize) -> Self {
         let targets = settings.targets.iter().map(|target| Arc::new(Server::new(target, settings, workers)));
-        Self { settings: settings.clone(), targets: targets.collect() }
+        let breaker = settings.breaker.map(|breaker| Breaker::new(breaker, &settings.name, workers));
+        Self { settings: settings.clone(), targets: targets.collect(), breaker, started: Instant::now() }
     }
 
     /// Equal in everything but the place in the file.
@@ -38,32 +45,90 @@ impl Servers {
         Upstream { origin, ..self.settings.clone() } == *other
     }
 
-    /// The less busy of two healthy servers chosen at random; `avoid` only when there is no other.
+    /// The less busy of two usable servers chosen at random; `avoid` only when there is no other. One that came back a
+    /// moment ago is passed over more often than not. When all healthy ones are taken out, they are asked all the same.
     ///
     /// (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 1996.)
-    pub(crate) fn choose(&self, avoid: Option<usize>) -> Option<usize> {
+    pub(crate) fn choose(&self, avoid: Option<usize>, now: Instant) -> Option<usize> {
         if let [only] = &*self.targets {
             return only.is_healthy().then_some(0);
         }
-        let healthy = self.targets.iter().filter(|server| server.is_healthy()).count();
-        let spare = usize::from(avoid.is_some_and(|place| healthy > 1 && self.targets[place].is_healthy()));
+        let now_ms = self.ms(now);
+        let is_usable = |server: &Server| server.is_healthy() && !server.record.is_out(now_ms);
+        let chosen = self.choose_among(avoid, now_ms, is_usable);
+        chosen.or_else(|| self.choose_among(avoid, now_ms, Server::is_healthy))
+    }
+
+    fn choose_among(
+        &self,
+        avoid: Option<usize>,
+        now_ms: u64,
+        is_usable: impl Fn(&Server) -> bool,
+    ) -> Option<usize> {
+        let usable = self.targets.iter().filter(|server| is_usable(server)).count();
+        let spare = usize::from(avoid.is_some_and(|place| usable > 1 && is_usable(&self.targets[place])));
         let nth = |n: usize| {
-            let usable =
-                |&place: &usize| self.targets[place].is_healthy() && !(spare == 1 && avoid == Some(place));
-            (0..self.targets.len()).filter(usable).nth(n)
+            let wanted =
+                |&place: &usize| is_usable(&self.targets[place]) && !(spare == 1 && avoid == Some(place));
+            (0..self.targets.len()).filter(wanted).nth(n)
         };
-        let choices = healthy - spare;
+        // Health may change in between: then there is one choice less than there was.
+        let choices = usable.saturating_sub(spare);
         match choices {
             0 => None,
             1 => nth(0),
             _ => {
                 let first = fastrand::usize(..choices);
                 let second = (first + fastrand::usize(1..choices)) % choices;
-                let (first, second) = (nth(first)?, nth(second)?);
-                let busier = self.targets[first].inflight() > self.targets[second].inflight();
-                Some(if busier { second } else { first })
+                Some(self.better_of(nth(first)?, nth(second)?, now_ms))
             }
         }
+    }
+
+    fn better_of(&self, first: usize, second: usize, now_ms: u64) -> usize {
+        let is_busier = self.targets[first].inflight() > self.targets[second].inflight();
+        let (chosen, other) = if is_busier { (second, first) } else { (first, second) };
+        let chance = self.targets[chosen].record.chance(now_ms);
+        if chance >= 100 || fastrand::u64(..100) < chance { chosen } else { other }
+    }
+
+    /// The server at this place answered.
+    pub(crate) fn served(&self, place: usize) {
+        if self.targets.len() > 1 {
+            self.targets[place].record.served();
+        }
+    }
+
+    /// No connection to the server at this place, or a new one ended without an answer.
+    pub(crate) fn failed(&self, place: usize, now: Instant) {
+        let now_ms = self.ms(now);
+        let is_other = |(other, server): (usize, &Arc<Server>)| {
+            other != place && server.is_healthy() && !server.record.is_out(now_ms)
+        };
+        let has_company = || self.targets.iter().enumerate().any(is_other);
+        if let Some(out_ms) = self.targets[place].record.failed(now_ms, has_company) {
+            let (upstream, target) = (&self.settings.name, &self.targets[place].label);
+            tracing::warn!(%upstream, %target, out_ms, "target fails again and again, taken out");
+        }
+    }
+
+    /// Taken out after failures, for now.
+    pub(crate) fn is_ejected(&self, place: usize, now: Instant) -> bool {
+        self.targets[place].record.is_out(self.ms(now))
+    }
+
+    /// Says what a health check found. Returns whether this is a change.
+    pub(crate) fn set_healthy(&self, server: &Server, healthy: bool) -> bool {
+        if healthy && !server.is_healthy() {
+            server.record.recovered(self.ms(Instant::now()));
+        }
+        server.healthy.swap(healthy, Ordering::Relaxed) != healthy
+    }
+
+    /// From 1: 0 means never.
+    fn ms(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.started).as_millis();
+        u64::try_from(elapsed).unwrap_or(u64::MAX - 1) + 1
     }
 }
 
@@ -84,6 +149,7 @@ impl Server {
             addresses,
             pool: Arc::new(pool),
             healthy: AtomicBool::new(true),
+            record: Record::default(),
             inflight: Tally::new(workers),
         }
     }
@@ -92,9 +158,9 @@ impl Server {
         self.healthy.load(Ordering::Relaxed)
     }
 
-    /// Returns whether this is a change.
-    pub(crate) fn set_healthy(&self, healthy: bool) -> bool {
-        self.healthy.swap(healthy, Ordering::Relaxed) != healthy
+    /// How often it was taken out.
+    pub(crate) fn ejections(&self) -> u64 {
+        self.record.ejections()
     }
 
     pub(crate) fn inflight(&self) -> u64 {

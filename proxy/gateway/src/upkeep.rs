@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::targets::Servers;
 
 /// How often idle connections are looked at.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How often names are looked up again.
-const RESOLVE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a name is due to be looked up again.
+const RESOLVE: Duration = Duration::from_secs(1);
 
 /// The thread. It ends when this is dropped.
 pub(crate) struct Upkeep {
@@ -40,6 +40,11 @@ impl Upkeep {
         self.handle.spawn(resolve(Arc::downgrade(servers)));
     }
 
+    /// For work that comes up while requests are served, such as a line of the log.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
         self.handle.spawn(work).abort_handle()
     }
@@ -58,11 +63,17 @@ async fn sweep(servers: Weak<Servers>) {
 async fn resolve(servers: Weak<Servers>) {
     let mut ticks = interval(RESOLVE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Vec<Option<Instant>> = Vec::new();
     loop {
-        ticks.tick().await;
+        let now = ticks.tick().await;
         let Some(servers) = servers.upgrade() else { return };
-        for server in &servers.targets {
-            server.addresses.refresh().await;
+        last.resize(servers.targets.len(), None);
+        for (server, last) in servers.targets.iter().zip(&mut last) {
+            let since_last = last.map_or(Duration::MAX, |last| now.duration_since(last));
+            if server.addresses.is_due(since_last) {
+                server.addresses.refresh().await;
+                *last = Some(now);
+            }
         }
     }
 }

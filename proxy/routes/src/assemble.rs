@@ -9,8 +9,8 @@ use crate::identity::identity;
 use crate::index::Index;
 use crate::pattern::{PathPattern, Segment};
 use crate::table::{
-    Cohort, MethodSet, PathOptions, Route, RouteIndex, RouteTable, Store, TableHash, Timeouts, Upstream,
-    UpstreamIndex,
+    Cohort, MethodSet, PathOptions, Rewrite, Route, RouteIndex, RouteTable, Store, TableHash, Timeouts,
+    Upstream, UpstreamIndex,
 };
 
 /// Everything a table is made of, each part valid and every index within its list.
@@ -24,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Whether an empty set of routes may replace one that is not empty.
     pub(crate) allow_empty: bool,
+    /// Whether answers to requests that no route matches are made to fit.
+    pub(crate) rewrite_answers: bool,
     /// In file order: the main file, then includes by name.
     pub(crate) routes: Vec<Route>,
     /// In order of their names.
@@ -63,6 +65,7 @@ impl RouteTable {
             timeouts: parts.timeouts,
             trusted_proxies: parts.trusted_proxies.into(),
             allow_empty: parts.allow_empty,
+            rewrite: Rewrite { answers: parts.rewrite_answers, ..Rewrite::default() },
             routes,
             upstreams: parts.upstreams.into(),
             stores: parts.stores.into(),

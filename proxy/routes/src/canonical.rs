@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 
+use crate::failing::{Breaker, FallbackCause};
+use crate::rewrite::PrefixRewrite;
 use crate::table::{
     Cohort, Condition, Destination, HealthCheck, HostPattern, MethodSet, PathOptions, Retire, Rewrite,
     RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Timeouts, Upstream, Writer,
@@ -59,13 +61,15 @@ impl Bytes {
 /// `[defaults]` and the main keys.
 pub(crate) fn defaults(table: &RouteTable) -> Vec<Field> {
     let Timeouts { response, idle } = &table.timeouts;
-    vec![
+    let mut fields = vec![
         ("legacy", Bytes::default().and(&table.upstream(table.legacy).name)),
         ("timeout", Bytes::time(*response)),
         ("idle_timeout", Bytes::time(*idle)),
         ("trusted_proxies", Bytes::set(table.trusted_proxies.iter().map(ToString::to_string))),
         ("allow_empty", Bytes::number(&table.allow_empty)),
-    ]
+    ];
+    fields.extend(answers_field(&table.rewrite));
+    fields
 }
 
 /// One route. The name is not among the fields.
@@ -83,7 +87,7 @@ pub(crate) fn route(table: &RouteTable, route: &Route) -> Vec<Field> {
         store,
         side_effects,
         timeouts: Timeouts { response, idle },
-        rewrite: Rewrite { host: rewrite_host },
+        rewrite,
         sunset,
         meta,
         origin: _,
@@ -106,26 +110,38 @@ pub(crate) fn route(table: &RouteTable, route: &Route) -> Vec<Field> {
         ("side_effects", Bytes::number(side_effects)),
         ("timeout", Bytes::time(*response)),
         ("idle_timeout", Bytes::time(*idle)),
-        ("rewrite", rewrite_bytes(rewrite_host)),
+        ("rewrite", rewrite_bytes(rewrite)),
         ("sunset", sunset_bytes(sunset.as_ref())),
         ("meta", Bytes::all(meta.iter().flat_map(|(key, value)| [key, value]))),
     ];
+    fields.extend(answers_field(rewrite));
     fields.extend(destination_fields(table, destination));
     fields
 }
 
 /// One upstream. The name is not among the fields.
 pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
-    let Upstream { name: _, targets, health, connect_timeout, keep_alive, max_connections, origin: _ } =
-        upstream;
+    let Upstream {
+        name: _,
+        targets,
+        health,
+        connect_timeout,
+        keep_alive,
+        max_connections,
+        breaker,
+        origin: _,
+    } = upstream;
     let target = |target: &crate::table::Target| format!("{} {}", target.host, target.port);
-    vec![
+    let mut fields = vec![
         ("targets", Bytes::set(targets.iter().map(target))),
         ("health", health_bytes(health.as_ref())),
         ("connect_timeout", Bytes::time(*connect_timeout)),
         ("keep_alive", Bytes::time(*keep_alive)),
         ("max_connections", Bytes::optional(max_connections.map(|it| it.to_string()))),
-    ]
+    ];
+    // Only where there is one: files without it keep the hash they had.
+    fields.extend(breaker.as_ref().map(|breaker| ("breaker", breaker_bytes(breaker))));
+    fields
 }
 
 /// One store. The name is not among the fields.
@@ -156,15 +172,20 @@ fn destination_fields(table: &RouteTable, destination: &Destination) -> Vec<Fiel
 }
 
 fn split_fields(table: &RouteTable, split: &Split) -> Vec<Field> {
-    let Split { candidate, share, cohort, hash_name, sticky, issue_cookie, percent_origin: _ } = split;
-    vec![
+    let Split { candidate, share, cohort, hash_name, sticky, issue_cookie, fallback, percent_origin: _ } =
+        split;
+    let mut fields = vec![
         ("to", Bytes::default().and(&table.upstream(*candidate).name)),
         ("percent", Bytes::number(&share.thousandths())),
         ("cohort", Bytes::optional(cohort.map(|cohort| &table.cohorts()[cohort.0 as usize].name))),
         ("hash_as", Bytes::default().and(hash_name.as_bytes())),
         ("sticky", Bytes::all(sticky.iter().map(ToString::to_string))),
         ("issue_cookie", Bytes::optional(issue_cookie.as_deref())),
-    ]
+    ];
+    if !fallback.on().is_empty() {
+        fields.push(("fallback", Bytes::all(fallback.on().iter().map(FallbackCause::as_str))));
+    }
+    fields
 }
 
 /// A condition as in the file has all of its meaning.
@@ -191,17 +212,37 @@ fn method_bytes(methods: &MethodSet) -> Bytes {
     }
 }
 
-fn rewrite_bytes(host: &RewriteHost) -> Bytes {
-    match host {
+/// Absent where answers are rewritten, so that a table without the key has the identity it had before there was one.
+fn answers_field(rewrite: &Rewrite) -> Option<Field> {
+    (!rewrite.answers).then(|| ("rewrite_answers", Bytes::number(&false)))
+}
+
+/// Without the answers, which have a key of their own.
+fn rewrite_bytes(rewrite: &Rewrite) -> Bytes {
+    let Rewrite { host, prefix, answers: _ } = rewrite;
+    let host = match host {
         RewriteHost::Keep => Bytes::default(),
         RewriteHost::Upstream => Bytes::default().and("upstream"),
         RewriteHost::Fixed(host) => Bytes::default().and("fixed").and(host.as_bytes()),
-    }
+    };
+    // Case is ignored where the route's path ignores it, which has a key of its own.
+    let Some(PrefixRewrite { strip, add, ignore_case: _ }) = prefix else { return host };
+    host.and("strip").and(strip.as_bytes()).and("add").and(add.as_bytes())
 }
 
 fn sunset_bytes(sunset: Option<&Sunset>) -> Bytes {
     let Some(Sunset { date, link }) = sunset else { return Bytes::default() };
     Bytes::all([Some(date), link.as_ref()].into_iter().flatten().map(HeaderValue::as_bytes))
+}
+
+fn breaker_bytes(breaker: &Breaker) -> Bytes {
+    let Breaker { error_percent, window, min_requests, open_for } = breaker;
+    Bytes::all([
+        error_percent.to_string(),
+        window.as_nanos().to_string(),
+        min_requests.to_string(),
+        open_for.as_nanos().to_string(),
+    ])
 }
 
 fn health_bytes(health: Option<&HealthCheck>) -> Bytes {

@@ -147,6 +147,10 @@ impl RouteTable {
                     return Err(PathProblem::Ambiguous);
                 }
             }
+            // Whichever arm: a client must not learn by the answer which one it is.
+            if let Some(prefix) = self.rewrite(route).prefix.as_ref() {
+                prefix.check(&normal)?;
+            }
         }
         Ok(route)
     }
@@ -224,7 +228,7 @@ impl Decision {
     }
 
     fn refused(problem: PathProblem) -> Self {
-        let ambiguous = problem == PathProblem::Ambiguous;
+        let ambiguous = matches!(problem, PathProblem::Ambiguous | PathProblem::LeavesPrefix);
         let reason = if ambiguous { Reason::AmbiguousPath } else { Reason::InvalidPath };
         Self { path_problem: Some(problem), ..Self::new(None, Arm::Banyan, None, reason) }
     }

@@ -1,6 +1,6 @@
 //! What changes between two tables, and which share of clients moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::canonical::{self, Field};
@@ -46,6 +46,13 @@ pub enum RouteChange {
         /// `moves` is what is to be expected, because clients have other buckets now.
         expected: bool,
     },
+    /// Other causes send a request to legacy that the candidate cannot answer. Nobody changes arm through it.
+    FallsBack {
+        /// Its name.
+        route: String,
+        /// All causes now, as in the file; none when it no longer falls back.
+        on: Vec<String>,
+    },
     /// An upstream, store or cohort.
     Part {
         /// `upstream`, `store` or `cohort`.
@@ -80,6 +87,8 @@ impl fmt::Display for RouteChange {
                     }
                 }
             }
+            Self::FallsBack { route, on } if on.is_empty() => write!(out, "{route} no longer falls back"),
+            Self::FallsBack { route, on } => write!(out, "{route} falls back on {}", on.join(", ")),
             Self::Part { kind, name, keys } => match keys.as_slice() {
                 [what @ ("added" | "removed")] => write!(out, "{kind} {name} {what}"),
                 keys => write!(out, "{kind} {name} changed: {}", keys.join(", ")),
@@ -111,7 +120,9 @@ pub fn diff(old: &RouteTable, new: &RouteTable) -> Vec<RouteChange> {
     }
     changes.extend(part_changes("upstream", &upstreams(old), &upstreams(new)));
     changes.extend(part_changes("store", &stores(old), &stores(new)));
-    changes.extend(part_changes("cohort", &cohorts(old), &cohorts(new)));
+    let told = shares_told(new, &changes);
+    let cohorts = part_changes("cohort", &cohorts(old), &cohorts(new));
+    changes.extend(cohorts.into_iter().filter(|change| !is_told(change, &told)));
     if changes.is_empty() && ties(old) != ties(new) {
         changes.push(RouteChange::Reordered);
     }
@@ -125,7 +136,14 @@ fn share(route: &Route) -> Option<Share> {
     }
 }
 
-/// At most a shift and a change of other keys.
+fn causes(route: &Route) -> Vec<String> {
+    match &route.destination {
+        Destination::Split(split) => split.fallback.on().iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// At most a shift, a change of the fallback, and one of other keys.
 fn route_changes(old: (&RouteTable, &Route), new: (&RouteTable, &Route)) -> Vec<RouteChange> {
     let mut keys = changed_keys(&canonical::route(old.0, old.1), &canonical::route(new.0, new.1));
     let name = &new.1.name;
@@ -139,9 +157,14 @@ fn route_changes(old: (&RouteTable, &Route), new: (&RouteTable, &Route)) -> Vec<
         keys.retain(|key| *key != "percent");
         moved.0 = Share::NONE;
     }
+    let falls_back = keys.contains(&"fallback").then(|| {
+        keys.retain(|key| *key != "fallback");
+        RouteChange::FallsBack { route: name.clone(), on: causes(new.1) }
+    });
     if !keys.is_empty() {
         changes.push(RouteChange::Changed { route: name.clone(), keys, moves: moved.0, expected: moved.1 });
     }
+    changes.extend(falls_back);
     changes
 }
 
@@ -198,6 +221,29 @@ fn stores(table: &RouteTable) -> Vec<Part<'_>> {
 
 fn cohorts(table: &RouteTable) -> Vec<Part<'_>> {
     table.cohorts().iter().map(|it| (it.name.as_str(), canonical::cohort(it))).collect()
+}
+
+/// Cohorts whose new share a change of one of their routes tells already.
+fn shares_told<'t>(new: &'t RouteTable, changes: &[RouteChange]) -> BTreeSet<&'t str> {
+    let told: BTreeSet<&str> = changes
+        .iter()
+        .filter_map(|change| match change {
+            RouteChange::Shifted { route, .. } => Some(route.as_str()),
+            RouteChange::Changed { route, keys, .. } if keys.contains(&"percent") => Some(route.as_str()),
+            _ => None,
+        })
+        .collect();
+    let cohort_of = |route: &'t Route| match &route.destination {
+        Destination::Split(Split { cohort: Some(cohort), .. }) => {
+            Some(new.cohorts()[cohort.0 as usize].name.as_str())
+        }
+        _ => None,
+    };
+    new.routes().iter().filter(|route| told.contains(route.name.as_str())).filter_map(cohort_of).collect()
+}
+
+fn is_told(cohort: &RouteChange, told: &BTreeSet<&str>) -> bool {
+    matches!(cohort, RouteChange::Part { name, keys, .. } if *keys == ["percent"] && told.contains(name.as_str()))
 }
 
 fn part_changes(kind: &'static str, old: &[Part<'_>], new: &[Part<'_>]) -> Vec<RouteChange> {

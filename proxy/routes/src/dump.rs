@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::failing::FallbackCause;
 use crate::pattern::PathPattern;
 use crate::table::{
     Destination, HostPattern, MethodSet, PathOptions, RewriteHost, Route, RouteTable, Split, StickySource,
@@ -20,6 +21,9 @@ impl fmt::Display for RouteTable {
         }
         if self.allow_empty {
             writeln!(out, "allow empty: yes")?;
+        }
+        if !self.rewrite.answers {
+            writeln!(out, "rewrite answers: no")?;
         }
         self.upstreams.iter().try_for_each(|entry| upstream(out, entry))?;
         for store in &self.stores {
@@ -44,10 +48,13 @@ fn upstream(out: &mut Formatter<'_>, upstream: &Upstream) -> fmt::Result {
     }
     writeln!(out, "  connect timeout: {}", duration(upstream.connect_timeout))?;
     writeln!(out, "  keep alive: {}", duration(upstream.keep_alive))?;
-    match upstream.max_connections {
-        Some(most) => writeln!(out, "  max connections: {most}"),
-        None => Ok(()),
+    if let Some(most) = upstream.max_connections {
+        writeln!(out, "  max connections: {most}")?;
     }
+    let Some(breaker) = &upstream.breaker else { return Ok(()) };
+    let (window, open) = (duration(breaker.window), duration(breaker.open_for));
+    write!(out, "  breaker: opens for {open} at {} % errors ", breaker.error_percent)?;
+    writeln!(out, "of at least {} requests in {window}", breaker.min_requests)
 }
 
 fn route(out: &mut Formatter<'_>, table: &RouteTable, route: &Route) -> fmt::Result {
@@ -79,6 +86,12 @@ fn route(out: &mut Formatter<'_>, table: &RouteTable, route: &Route) -> fmt::Res
         RewriteHost::Keep => {}
         RewriteHost::Upstream => writeln!(out, "  rewrite host: upstream")?,
         RewriteHost::Fixed(name) => writeln!(out, "  rewrite host: {}", text(name))?,
+    }
+    if let Some(prefix) = &route.rewrite.prefix {
+        writeln!(out, "  rewrite path: `{}` becomes `{}`", prefix.strip(), prefix.add())?;
+    }
+    if !route.rewrite.answers {
+        writeln!(out, "  rewrite answers: no")?;
     }
     if let Some(sunset) = &route.sunset {
         writeln!(out, "  sunset: {}", text(&sunset.date))?;
@@ -125,9 +138,12 @@ fn split(out: &mut Formatter<'_>, table: &RouteTable, split: &Split) -> fmt::Res
     writeln!(out, "  hash name: {}", split.hash_name)?;
     let sources: Vec<_> = split.sticky.iter().map(sticky).collect();
     writeln!(out, "  sticky: {}", sources.join(", "))?;
-    match &split.issue_cookie {
-        Some(name) => writeln!(out, "  issue cookie: {name}"),
-        None => Ok(()),
+    if let Some(name) = &split.issue_cookie {
+        writeln!(out, "  issue cookie: {name}")?;
+    }
+    match split.fallback.on() {
+        [] => Ok(()),
+        on => writeln!(out, "  falls back on: {}", words(on)),
     }
 }
 
@@ -137,6 +153,11 @@ fn sticky(source: &StickySource) -> String {
         StickySource::Cookie(name) => format!("cookie:{name}"),
         StickySource::ClientIp => "client-ip".to_owned(),
     }
+}
+
+/// `timeout, 503`
+pub(crate) fn words(causes: &[FallbackCause]) -> String {
+    causes.iter().map(FallbackCause::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn mode(mode: StoreMode) -> &'static str {

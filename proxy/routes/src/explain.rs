@@ -153,7 +153,8 @@ impl Explanation {
     pub fn sentence(&self, table: &RouteTable) -> String {
         let decision = &self.decision;
         let answers = decision.upstream.map_or_else(String::new, |upstream| {
-            format!("{} `{}` answers", decision.arm.as_str(), table.upstream(upstream).name)
+            let asked = self.asked(table).map_or_else(String::new, |path| format!(", asked for {path}"));
+            format!("{} `{}` answers{asked}", decision.arm.as_str(), table.upstream(upstream).name)
         });
         let Some(route) = decision.route.map(|index| table.route(index)) else {
             return match decision.path_problem {
@@ -177,6 +178,11 @@ impl Explanation {
             }
             _ => format!("route `{name}` {}, so {answers}", self.share(route)),
         }
+    }
+
+    /// The path the upstream is asked for, where it is another than the client's.
+    fn asked(&self, table: &RouteTable) -> Option<String> {
+        table.prefix_rewrite(&self.decision)?.forward(self.normal_path.as_deref()?).ok()
     }
 
     fn share(&self, route: &Route) -> String {

@@ -10,7 +10,9 @@
 //! - `meaning`: defaults filled in, names looked up, rules across keys. Private.
 //! - `problem`: what is wrong with it: code, place, found, expected, hint; one [`Report`] of all problems.
 //! - `table`: what it means: routes, upstreams, stores, cohorts; valid by construction, no setters.
+//! - `failing`: what happens when a candidate fails: fallback and breaker.
 //! - `path`: the one normalisation of a request path. `pattern`: what a route's path can be.
+//! - `rewrite`: the path a candidate is asked for instead of the public one, and the way back.
 //! - `assemble`: from valid parts to a table.
 //! - `precedence`: which of two routes is more specific. `condition`: whether a condition holds.
 //! - `index`: the routes of a table arranged so that a match does not slow down with their number.
@@ -31,6 +33,7 @@ mod decide;
 mod diff;
 mod dump;
 mod explain;
+mod failing;
 mod identity;
 mod index;
 mod meaning;
@@ -38,6 +41,7 @@ mod path;
 mod pattern;
 mod precedence;
 mod problem;
+mod rewrite;
 mod rollback;
 mod schema;
 mod source;
@@ -49,9 +53,11 @@ pub use bucket::{BUCKETS, bucket};
 pub use decide::{Arm, Decision, Reason, RequestParts};
 pub use diff::{RouteChange, diff};
 pub use explain::{Explanation, Loser, Miss};
+pub use failing::{Breaker, Fallback, FallbackCause};
 pub use path::{NormalPath, PathProblem};
 pub use pattern::{PathPattern, PatternProblem, Segment};
 pub use problem::{Problem, Report, Severity};
+pub use rewrite::PrefixRewrite;
 pub use rollback::RolledBack;
 pub use schema::schema;
 pub use source::{FileSet, SourceFile, Variables};

@@ -16,7 +16,8 @@
 //! separators, or nothing at all. Nor on `//` before `..`. A path with any of these is read in every way
 //! ([`NormalPath::other_readings`]); when the readings give different routes the request is refused.
 //!
-//! What goes to the upstream are the bytes of the client, not the normal form.
+//! What goes to the upstream are the bytes of the client, not the normal form, unless the route rewrites the path: see
+//! `rewrite`.
 
 use std::fmt;
 
@@ -44,6 +45,8 @@ pub enum PathProblem {
     BadCharacter,
     /// `%2f`, `%5c`, `\`, `;` or `//..` give another route when read the other way.
     Ambiguous,
+    /// Read the other way, it leads out of the prefix that the route rewrites.
+    LeavesPrefix,
 }
 
 impl fmt::Display for PathProblem {
@@ -55,6 +58,7 @@ impl fmt::Display for PathProblem {
             Self::Nul => "the path holds NUL",
             Self::BadCharacter => "the path holds a control character, a space or `#`",
             Self::Ambiguous => "the path means different routes to different parsers",
+            Self::LeavesPrefix => "to some parsers the path leads out of the prefix that the route rewrites",
         })
     }
 }

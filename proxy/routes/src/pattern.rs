@@ -266,8 +266,14 @@ fn same(one: &str, other: &str, options: PathOptions) -> bool {
 }
 
 fn below(prefix: &str, path: &str, options: PathOptions) -> bool {
-    path.split_at_checked(prefix.len())
-        .is_some_and(|(head, rest)| (rest.is_empty() || rest.starts_with('/')) && same(prefix, head, options))
+    rest_below(prefix, path, options.ignore_case).is_some()
+}
+
+/// What follows a prefix that ends on a segment boundary: nothing, or a text that begins with `/`.
+pub(crate) fn rest_below<'p>(prefix: &str, path: &'p str, ignore_case: bool) -> Option<&'p str> {
+    let (head, rest) = path.split_at_checked(prefix.len())?;
+    let is_same = if ignore_case { prefix.eq_ignore_ascii_case(head) } else { prefix == head };
+    (is_same && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
 }
 
 fn template_matches(segments: &[Segment], path: &str, options: PathOptions) -> bool {

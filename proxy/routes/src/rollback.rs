@@ -83,6 +83,7 @@ impl RouteTable {
             timeouts: self.timeouts.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             allow_empty: self.allow_empty,
+            rewrite: self.rewrite.clone(),
             routes: self.routes.clone(),
             upstreams: self.upstreams.clone(),
             stores: self.stores.clone(),

@@ -9,10 +9,13 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use regex::Regex;
 
+use crate::decide::{Arm, Decision};
+use crate::failing::{Breaker, Fallback};
 use crate::index::Index;
 use crate::meaning;
 use crate::pattern::PathPattern;
 use crate::problem::Report;
+use crate::rewrite::PrefixRewrite;
 use crate::source::{FileSet, Variables};
 
 /// Position of a route in [`RouteTable::routes`]; `None` wherever a route is optional means `default`.
@@ -38,6 +41,8 @@ pub struct RouteTable {
     pub(crate) timeouts: Timeouts,
     pub(crate) trusted_proxies: Box<[IpNet]>,
     pub(crate) allow_empty: bool,
+    /// Of requests that no route matches.
+    pub(crate) rewrite: Rewrite,
     pub(crate) routes: Box<[Route]>,
     pub(crate) upstreams: Box<[Upstream]>,
     pub(crate) stores: Box<[Store]>,
@@ -77,6 +82,17 @@ impl RouteTable {
     /// Whether an empty set of routes may replace one that is not empty.
     pub fn allow_empty(&self) -> bool {
         self.allow_empty
+    }
+
+    /// What changes on the way of a request of this route, or of one that no route matches.
+    pub fn rewrite(&self, route: Option<RouteIndex>) -> &Rewrite {
+        route.map_or(&self.rewrite, |index| &self.route(index).rewrite)
+    }
+
+    /// How the path of a decided request is rewritten: legacy knows the public path, the candidate may not.
+    pub fn prefix_rewrite(&self, decision: &Decision) -> Option<&PrefixRewrite> {
+        let rewrite = self.rewrite(decision.route);
+        rewrite.prefix.as_ref().filter(|_| decision.arm == Arm::Candidate)
     }
 
     /// Routes in file order: the main file, then includes by name.
@@ -162,7 +178,7 @@ pub struct Route {
     pub side_effects: bool,
     /// Limits in time.
     pub timeouts: Timeouts,
-    /// What changes on the way to the upstream.
+    /// What changes on the way to the upstream and back.
     pub rewrite: Rewrite,
     /// Announced end of life (RFC 8594).
     pub sunset: Option<Sunset>,
@@ -248,6 +264,8 @@ pub struct Split {
     pub sticky: Arc<[StickySource]>,
     /// Name of the cookie given to clients that have none of the sticky values (`issue_cookie = true`).
     pub issue_cookie: Option<Arc<str>>,
+    /// When a request that the candidate cannot answer goes to legacy.
+    pub fallback: Fallback,
     /// Place of the `percent` value, which `shift` edits.
     pub percent_origin: Origin,
 }
@@ -392,11 +410,21 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// What changes on the way to the upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What changes on the way to the upstream and back.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrite {
-    /// Which Host the upstream sees.
+    /// Which Host the upstream sees, whichever arm it is.
     pub host: RewriteHost,
+    /// Which path the candidate is asked for. Legacy is always asked for the public one.
+    pub prefix: Option<PrefixRewrite>,
+    /// Whether addresses and cookies in answers are made to fit the public ones.
+    pub answers: bool,
+}
+
+impl Default for Rewrite {
+    fn default() -> Self {
+        Self { host: RewriteHost::Keep, prefix: None, answers: true }
+    }
 }
 
 /// Which Host the upstream sees.
@@ -426,6 +454,8 @@ pub struct Upstream {
     pub keep_alive: Duration,
     /// Most connections to each target, over all threads; `None` is unlimited.
     pub max_connections: Option<u32>,
+    /// When requests of candidates leave it alone; legacy's pass unasked.
+    pub breaker: Option<Breaker>,
     /// Where it was written.
     pub origin: Origin,
 }

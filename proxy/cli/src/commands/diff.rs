@@ -109,6 +109,7 @@ fn for_programs(change: &RouteChange) -> Change {
         RouteChange::Changed { route, keys, moves, .. } => {
             Change { moves: percent(moves), keys: keys.clone(), ..blank("changed", route) }
         }
+        RouteChange::FallsBack { route, .. } => Change { keys: vec!["fallback"], ..blank("changed", route) },
         RouteChange::Part { kind: what, name, keys } => match keys.as_slice() {
             [kind @ ("added" | "removed")] => Change { what, ..blank(kind, name) },
             keys => Change { what, keys: keys.to_vec(), ..blank("changed", name) },

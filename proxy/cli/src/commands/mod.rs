@@ -12,6 +12,7 @@ mod shares;
 mod shift;
 mod status;
 mod undo;
+mod upgrade;
 
 use crate::args::Command;
 use crate::failure::{Exit, Failure};
@@ -32,6 +33,7 @@ pub(crate) fn perform(command: Command, settings: &Settings) -> Result<Exit, Fai
         Command::Rollback(args) => rollback::perform(&args, settings),
         Command::History(args) => history::perform(&args, settings),
         Command::Undo(args) => undo::perform(&args, settings),
+        Command::Upgrade(args) => upgrade::perform(&args, settings),
         Command::Schema => schema::perform(),
         Command::Completions { shell } => completions::perform(shell),
     }

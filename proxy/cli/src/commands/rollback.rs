@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use banyan_control::api::{ReloadResult, Rollback, RolledBack};
+use banyan_control::api::{Pinned, ReloadResult, Rollback, RolledBack};
 use banyan_control::edit::{Change, EditError};
 use banyan_routes::Share;
 
@@ -109,10 +109,9 @@ fn left_alone(args: &RollbackArgs, kept: &[String]) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::Failed, message).hint(format!("banyan rollback {named} --force")))
 }
 
-/// A pin holds whatever the share is.
 fn warn_of_pins(holders: &[&Holder]) {
     for (route, place) in holders.iter().flat_map(|holder| &holder.pinned) {
-        screen::say_warning(&format!("clients pinned to the candidate of {route} stay there: {place}"));
+        screen::say_warning(&shares::pins_stay(route, place));
     }
 }
 
@@ -148,6 +147,9 @@ fn in_memory(args: &RollbackArgs, settings: &Settings, stop: Stop) -> Result<Exi
         for change in &done.changes {
             screen::print(&format!("{change}, generation {}, in memory only", done.generation))?;
         }
+    }
+    for Pinned { route, origin } in &done.pinned {
+        screen::say_warning(&shares::pins_stay(route, origin));
     }
     screen::say(&held(args, &done));
     left_alone(args, &done.kept)

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use banyan_control::{
-    AccessLogTarget, AdminError, AdminOptions, Drained, ExitReason, LoadError, Registry, RunError,
-    RunOptions, Settings as Gateway, Source, StartError,
+    AccessLogTarget, AdminError, AdminOptions, CertificateFiles, Drained, ExitReason, LoadError, Registry,
+    RunError, RunOptions, Settings as Gateway, Source, StartError, TlsSettings,
 };
 
 use crate::args::{Process, RunArgs};
@@ -27,6 +27,8 @@ pub(super) fn perform(args: RunArgs, settings: &Settings) -> Result<Exit, Failur
         admin: AdminOptions {
             address: address(settings.admin_address(), "--admin")?,
             token: settings.admin_token()?,
+            read_token: process.admin_read_token_file.as_deref().map(settings::token_in).transpose()?,
+            read_only: process.admin_read_only,
             hosts: process.admin_host,
         },
         state_dir: process.state_dir,
@@ -42,12 +44,15 @@ pub(super) fn perform(args: RunArgs, settings: &Settings) -> Result<Exit, Failur
 
 fn exit(ended: ExitReason) -> Exit {
     match ended {
-        ExitReason::Stopped(Drained::Clean) => Exit::Ok,
-        ExitReason::Stopped(Drained::CutOff { connections }) => {
+        ExitReason::Stopped(Drained::Clean) | ExitReason::Replaced(Drained::Clean) => Exit::Ok,
+        ExitReason::Stopped(Drained::CutOff { connections })
+        | ExitReason::Replaced(Drained::CutOff { connections }) => {
             tracing::warn!(connections, "the drain time was over, connections were closed");
             Exit::TimedOut
         }
-        ExitReason::Interrupted => Exit::Failed,
+        ExitReason::Stopped(Drained::NeverServed)
+        | ExitReason::Replaced(Drained::NeverServed)
+        | ExitReason::Interrupted => Exit::Failed,
     }
 }
 
@@ -68,16 +73,74 @@ fn source(process: &Process, settings: &Settings) -> Result<Source, Failure> {
 }
 
 fn gateway(process: &Process) -> Result<Gateway, Failure> {
-    let wanted = if process.listen.is_empty() { &vec![LISTEN.to_owned()] } else { &process.listen };
-    let listen = wanted.iter().map(|text| address(text, "--listen")).collect::<Result<_, _>>()?;
+    let usual = process.listen.is_empty() && process.listen_tls.is_empty();
+    let wanted = if usual { &vec![LISTEN.to_owned()] } else { &process.listen };
+    let listen = addresses(wanted, "--listen")?;
+    let listen_tls = addresses(&process.listen_tls, "--listen-tls")?;
+    refuse_overlap(&[named(&listen, "--listen"), named(&listen_tls, "--listen-tls")].concat())?;
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Gateway {
         listen,
+        tls: tls(process)?,
+        listen_tls,
+        h2c: !process.no_h2c,
         threads: process.threads.map_or_else(cores, std::num::NonZero::get),
         drain_timeout: process.drain_timeout.map_or(DRAIN_TIMEOUT, |time| time.0),
         access_log: process.access_log.as_deref().map(access_log),
         via: process.via,
     })
+}
+
+/// Certificates and TLS addresses come together or not at all.
+fn tls(process: &Process) -> Result<Option<TlsSettings>, Failure> {
+    let usage = |message: String| {
+        let hint = "--listen-tls :8443 --tls-certificate site.pem --tls-key site.key";
+        Err(Failure::new(Exit::Usage, message).hint(hint))
+    };
+    let Process {
+        listen_tls, tls_certificate: certificates, tls_key: keys, tls_client_ca: client_ca, ..
+    } = process;
+    let has_files = !certificates.is_empty() || !keys.is_empty() || client_ca.is_some();
+    match (listen_tls.is_empty(), certificates.len(), keys.len()) {
+        (true, ..) if !has_files => Ok(None),
+        (true, ..) => usage("certificates are given, and no address to serve with them".to_owned()),
+        (false, 0, _) => usage("`--listen-tls` needs a certificate".to_owned()),
+        (false, certificates, keys) if certificates != keys => {
+            usage(format!("{certificates} certificates and {keys} keys: each certificate needs its key"))
+        }
+        _ => {
+            let pairs = certificates.iter().cloned().zip(keys.iter().cloned());
+            let certificates =
+                pairs.map(|(certificate, key)| CertificateFiles { certificate, key }).collect();
+            Ok(Some(TlsSettings { certificates, client_ca: client_ca.clone() }))
+        }
+    }
+}
+
+fn addresses(texts: &[String], flag: &str) -> Result<Vec<SocketAddr>, Failure> {
+    texts.iter().map(|text| address(text, flag)).collect()
+}
+
+fn named(listen: &[SocketAddr], flag: &'static str) -> Vec<(&'static str, SocketAddr)> {
+    listen.iter().map(|address| (flag, *address)).collect()
+}
+
+/// Each of two such addresses can be bound alone, so nothing else notices before both are being served.
+fn refuse_overlap(listen: &[(&str, SocketAddr)]) -> Result<(), Failure> {
+    for (place, (flag, one)) in listen.iter().enumerate() {
+        if let Some((before, other)) = listen[..place].iter().find(|(_, other)| overlap(*other, *one)) {
+            let message = format!("`{before} {other}` and `{flag} {one}` take the same port");
+            return Err(Failure::new(Exit::Usage, message).hint(format!("leave `{flag} {one}` out")));
+        }
+    }
+    Ok(())
+}
+
+/// `[::]` takes the port on the interfaces of IPv4, too. A single interface beside all of them is served.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let every = |address: SocketAddr| address.ip().is_unspecified();
+    let same_port = one.port() == other.port() && one.port() != 0;
+    same_port && (one.ip() == other.ip() || (every(one) && every(other)))
 }
 
 fn access_log(text: &str) -> AccessLogTarget {
@@ -110,6 +173,8 @@ fn not_run(error: RunError, next: &str) -> Failure {
         RunError::Gateway(StartError::Bind { .. }) => {
             Failure::new(Exit::Failed, error.to_string()).hint("name another with `--listen ADDR:PORT`")
         }
+        RunError::Gateway(StartError::Tls(_)) => Failure::new(Exit::Failed, error.to_string())
+            .hint("name others with `--tls-certificate FILE` and `--tls-key FILE`"),
         RunError::Gateway(StartError::AccessLog { .. }) => {
             Failure::new(Exit::Failed, error.to_string()).hint("name another with `--access-log FILE`")
         }

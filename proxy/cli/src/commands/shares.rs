@@ -136,6 +136,11 @@ impl Holder {
     }
 }
 
+/// A pin holds whatever the share is.
+pub(super) fn pins_stay(route: &str, origin: &str) -> String {
+    format!("clients pinned to the candidate of {route} stay there: {origin}")
+}
+
 /// Asks; anything but yes ends the command.
 pub(super) fn confirm() -> Result<(), Failure> {
     let _ = write!(std::io::stderr(), "shift them all? [y/N] ");

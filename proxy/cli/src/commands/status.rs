@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal;
 
-use banyan_control::api::{ArmCounts, Config, ReloadResult, Route, Routes, Target};
+use banyan_control::api::{ArmCounts, Breaker, Config, ReloadResult, Route, Routes, Target};
 use serde::Serialize;
 
-use super::JSON_VERSION;
+use super::{JSON_VERSION, shares};
 use crate::admin::Admin;
 use crate::args::StatusArgs;
 use crate::failure::{Exit, Failure};
@@ -15,10 +15,24 @@ use crate::settings::Settings;
 /// Clears a terminal: cursor home, then everything below.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
+/// Every number of a row counts from the time in its last column but one.
+const HEADING: [&str; 10] = [
+    "ROUTE",
+    "STAGE",
+    "PERCENT",
+    "OBSERVED",
+    "LEGACY",
+    "CANDIDATE",
+    "ERRORS L/C",
+    "P99 L/C",
+    "COUNTED SINCE",
+    "COHORT",
+];
+
 #[derive(Serialize)]
 struct Status {
     version: u32,
-    /// No target is unhealthy, the last reload was accepted, and no rollback is held in memory.
+    /// No target is unhealthy or taken out, every breaker is closed, the last reload was accepted, and no rollback is held in memory.
     healthy: bool,
     config: Config,
     routes: Routes,
@@ -27,6 +41,9 @@ struct Status {
 /// Prints what is in force and what it does.
 pub(super) fn perform(args: &StatusArgs, settings: &Settings) -> Result<Exit, Failure> {
     let admin = settings.admin()?;
+    if args.ready {
+        return ready(&admin);
+    }
     if !args.watch {
         return show(&look(&admin)?, args.json, "");
     }
@@ -41,11 +58,19 @@ pub(super) fn perform(args: &StatusArgs, settings: &Settings) -> Result<Exit, Fa
     }
 }
 
+/// One word, and the exit code that says the same.
+fn ready(admin: &Admin) -> Result<Exit, Failure> {
+    let (is_ready, word) = admin.ready()?;
+    screen::print_text(&format!("{word}\n"))?;
+    Ok(if is_ready { Exit::Ok } else { Exit::Unhealthy })
+}
+
 fn look(admin: &Admin) -> Result<Status, Failure> {
     let (config, routes) = (admin.config()?, admin.routes()?);
     let healthy = config.last_reload.result != ReloadResult::Refused
         && !config.floor
-        && routes.targets.iter().all(|target| target.healthy);
+        && routes.targets.iter().all(|target| target.healthy && !target.ejected)
+        && routes.breakers.iter().all(is_closed);
     Ok(Status { version: JSON_VERSION, healthy, config, routes })
 }
 
@@ -59,19 +84,26 @@ fn show(status: &Status, json: bool, clear: &str) -> Result<Exit, Failure> {
 }
 
 fn told(status: &Status) -> String {
-    let heading =
-        ["ROUTE", "STAGE", "PERCENT", "OBSERVED", "LEGACY", "CANDIDATE", "ERRORS L/C", "P99 L/C", "COHORT"];
     let rows: Vec<Vec<Cell>> =
         status.routes.routes.iter().map(|route| row(route, status.config.floor)).collect();
-    let mut parts = vec![head(&status.config), screen::table(&heading, &rows)];
+    let mut parts = vec![head(status), screen::table(&HEADING, &rows)];
     if !status.routes.targets.is_empty() {
         let rows: Vec<Vec<Cell>> = status.routes.targets.iter().map(target_row).collect();
         parts.push(screen::table(&["UPSTREAM", "TARGET", "HEALTH", "IN FLIGHT"], &rows));
     }
+    if !status.routes.breakers.is_empty() {
+        let rows: Vec<Vec<Cell>> = status.routes.breakers.iter().map(breaker_row).collect();
+        parts.push(screen::table(&["UPSTREAM", "BREAKER", "REQUESTS", "ERRORS"], &rows));
+    }
     parts.join("\n")
 }
 
-fn head(config: &Config) -> String {
+fn is_closed(breaker: &Breaker) -> bool {
+    breaker.state == "closed"
+}
+
+fn head(status: &Status) -> String {
+    let config = &status.config;
     let Config { generation, since, hash, .. } = config;
     let file = config.file.as_deref().unwrap_or("no file");
     let mut lines =
@@ -83,10 +115,18 @@ fn head(config: &Config) -> String {
     if config.floor {
         let until = "until the next accepted file, `banyan undo`, or a restart";
         lines.push(format!("{RED}a rollback is held in memory{RED:#} {until}"));
+        lines.extend(status.routes.routes.iter().filter_map(pinned));
     }
     let history = config.history_problem.iter();
     lines.extend(history.map(|problem| format!("{YELLOW}history is not written{YELLOW:#}: {problem}")));
     lines.join("\n") + "\n"
+}
+
+/// The rollback does not reach those clients.
+fn pinned(route: &Route) -> Option<String> {
+    let is_held = route.pins_candidate && route.percent.as_deref() == Some("0");
+    let origin = route.origin.as_deref().unwrap_or_default();
+    is_held.then(|| format!("{YELLOW}{}{YELLOW:#}", shares::pins_stay(&route.name, origin)))
 }
 
 fn row(route: &Route, floor: bool) -> Vec<Cell> {
@@ -105,12 +145,17 @@ fn row(route: &Route, floor: bool) -> Vec<Cell> {
         if has_candidate { candidate.requests.to_string() } else { "-".to_owned() }.into(),
         errors(legacy, candidate, has_candidate),
         both(&p99(legacy), &p99(candidate), has_candidate).into(),
+        to_the_second(&route.counted_since).into(),
         route.cohort.clone().unwrap_or_default().into(),
     ]
 }
 
 fn errors(legacy: ArmCounts, candidate: ArmCounts, has_candidate: bool) -> Cell {
-    let text = both(&legacy.errors.to_string(), &candidate.errors.to_string(), has_candidate);
+    let fell_back = match candidate.fallbacks {
+        0 => String::new(),
+        some => format!(" ({some} fell back)"),
+    };
+    let text = both(&legacy.errors.to_string(), &format!("{}{fell_back}", candidate.errors), has_candidate);
     let style = if legacy.errors + candidate.errors > 0 { YELLOW } else { PLAIN };
     Cell::styled(text, style)
 }
@@ -127,12 +172,35 @@ fn p99(counts: ArmCounts) -> String {
     }
 }
 
+/// `2026-05-01T09:30:00Z`, without the fraction.
+fn to_the_second(time: &str) -> String {
+    let parsed: Result<jiff::Timestamp, _> = time.parse();
+    parsed.map_or_else(|_| time.to_owned(), |time| format!("{time:.0}"))
+}
+
 fn target_row(target: &Target) -> Vec<Cell> {
-    let health = if target.healthy { Cell::from("healthy") } else { Cell::styled("unhealthy", RED) };
+    let health = match (target.healthy, target.ejected) {
+        (false, _) => Cell::styled("unhealthy", RED),
+        (true, true) => Cell::styled("taken out", RED),
+        (true, false) => Cell::from("healthy"),
+    };
     vec![
         target.upstream.clone().into(),
         target.target.clone().into(),
         health,
         target.inflight.to_string().into(),
+    ]
+}
+
+fn breaker_row(breaker: &Breaker) -> Vec<Cell> {
+    let state = match breaker.probes_in_seconds {
+        None => breaker.state.clone(),
+        Some(left) => format!("{}, probes in {} s", breaker.state, left.ceil()),
+    };
+    vec![
+        breaker.upstream.clone().into(),
+        Cell::styled(state, if is_closed(breaker) { PLAIN } else { RED }),
+        breaker.requests.to_string().into(),
+        breaker.errors.to_string().into(),
     ]
 }

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod deployed;
 mod process;
 mod readme;
 mod running;
@@ -82,4 +83,12 @@ fn a_file_that_cannot_be_written() {
     live("read-only", &running);
     running.set_readonly(false);
     live("floor", &running);
+}
+
+#[test]
+fn a_rollback_in_memory_names_pins() {
+    let pin = "pin     = [{ header = \"x-beta\", equals = \"yes\", to = \"candidate\" }]\n";
+    let running = Running::with(&(include_str!("live/routes.toml").to_owned() + pin));
+    running.set_readonly(true);
+    live("pins", &running);
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::banyan;
-use crate::running::{application, free_address};
+use crate::running::{Running, application, free_address};
 
 /// Everything that is waited for comes far sooner.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -22,6 +22,11 @@ impl Drop for Process {
 
 /// Starts it and waits for the line that says where it listens.
 fn start(arguments: &[&str]) -> Process {
+    start_told(arguments).0
+}
+
+/// The same, with that line.
+fn start_told(arguments: &[&str]) -> (Process, String) {
     let mut child = banyan().arg("run").args(arguments).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let (told, listening) = std::sync::mpsc::sync_channel(1);
@@ -29,13 +34,13 @@ fn start(arguments: &[&str]) -> Process {
         // Read to the end, so that the process never waits for us.
         for line in lines.map_while(Result::ok) {
             if line.contains("listening on") {
-                let _ = told.try_send(());
+                let _ = told.try_send(line);
             }
         }
     });
     let process = Process(child);
-    listening.recv_timeout(DEADLINE).expect("`banyan run` says that it listens");
-    process
+    let line = listening.recv_timeout(DEADLINE).expect("`banyan run` says that it listens");
+    (process, line)
 }
 
 fn get(url: &str) -> String {
@@ -55,6 +60,50 @@ fn legacy_alone_needs_no_file() {
     let legacy = format!("http://{}", application("legacy"));
     let _running = start(&["--listen", &listen, "--admin", &admin, "--legacy", &legacy]);
     assert_eq!(get(&format!("http://{listen}/anything")), "legacy");
+}
+
+/// What stands after `name` in a line, up to the next space.
+fn after<'l>(line: &'l str, name: &str) -> &'l str {
+    let (_, rest) = line.split_once(name).unwrap_or_else(|| panic!("`{name}` in: {line}"));
+    rest.split(' ').next().unwrap()
+}
+
+#[test]
+fn free_ports_are_told_and_serve() {
+    let legacy = format!("http://{}", application("legacy"));
+    let any = "127.0.0.1:0";
+    let (_running, line) = start_told(&["--listen", any, "--admin", any, "--legacy", &legacy]);
+    let (listen, admin) = (after(&line, "listening on "), after(&line, "admin="));
+    assert_eq!(get(&format!("http://{listen}/anything")), "legacy");
+    assert_eq!(get(&format!("http://{admin}/readyz")), "ready\n");
+}
+
+#[test]
+fn a_watch_goes_on_until_it_is_interrupted() {
+    let running = Running::start();
+    let mut child = banyan()
+        .args(["status", "--watch", "--every", "20ms", "--admin", &running.admin()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut watch = Process(child);
+    let (told, looks) = std::sync::mpsc::sync_channel(1);
+    thread::spawn(move || {
+        for line in lines.map_while(Result::ok).filter(|line| line.starts_with("generation ")) {
+            let _ = told.try_send(line);
+        }
+    });
+    for _ in 0..3 {
+        looks.recv_timeout(DEADLINE).expect("it looks again");
+    }
+    let pid = watch.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let deadline = Instant::now() + DEADLINE;
+    while watch.0.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "Ctrl-C does not end it");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

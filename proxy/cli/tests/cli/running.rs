@@ -35,14 +35,22 @@ impl Running {
             source: Source::File(routes),
             variables: environment(),
             gateway: Settings {
-                // The proxy does not tell which port it took: this one is free a moment before.
-                listen: vec![free_address()],
+                listen: vec![loopback()],
+                listen_tls: Vec::new(),
+                tls: None,
+                h2c: true,
                 threads: 1,
                 drain_timeout: Duration::from_secs(1),
                 access_log: None,
                 via: false,
             },
-            admin: AdminOptions { address: loopback(), token: None, hosts: Vec::new() },
+            admin: AdminOptions {
+                address: loopback(),
+                token: None,
+                read_token: None,
+                read_only: false,
+                hosts: Vec::new(),
+            },
             state_dir: Some(folder.path().join("state")),
             unready_before_stop: Duration::ZERO,
         };

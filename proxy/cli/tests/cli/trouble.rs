@@ -52,6 +52,8 @@ fn config(file: &Path, text_hash: &str) -> Config {
         text_hash: text_hash.to_owned(),
         state_dir: None,
         history_problem: None,
+        process: 1,
+        upgrade_problem: None,
     }
 }
 
@@ -148,6 +150,15 @@ fn a_host_name_that_the_proxy_does_not_know_is_no_matter_of_tokens() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("--admin-host NAME"), "{told}");
     assert!(!told.contains("token"), "{told}");
+}
+
+/// Whoever rolled back must not read that nothing was done.
+#[test]
+fn a_proxy_that_says_nothing_may_still_act() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (code, told) = run(&silent.local_addr().unwrap().to_string(), &["rollback", "--all"]);
+    assert_eq!(code, Some(6), "{told}");
+    assert!(told.contains("within 5 s; it may still act"), "{told}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `banyan run` as a process on free ports.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use serde_json::Value;
@@ -34,17 +34,38 @@ pub(crate) struct Memory {
 impl Banyan {
     /// Runs it with this routes.toml.
     pub(crate) async fn start(routes: &str) -> Self {
+        Self::start_with(routes, &[]).await
+    }
+
+    /// The same with further flags.
+    pub(crate) async fn start_with(routes: &str, flags: &[&str]) -> Self {
+        Self::start_in(routes, flags, &[]).await
+    }
+
+    /// The same, and the flags say where the state is.
+    pub(crate) async fn start_without_state(routes: &str, flags: &[&str]) -> Self {
+        Self::begin(routes, flags, &[]).await
+    }
+
+    /// The same with further variables.
+    pub(crate) async fn start_in(routes: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::begin(routes, &[flags, &["--state-dir", "state"]].concat(), environment).await
+    }
+
+    /// The program lies in the folder, where a test may replace it.
+    async fn begin(routes: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("routes.toml"), routes).unwrap();
         let (address, admin) = (free_address(), free_address());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_banyan"));
-        command.current_dir(folder.path()).arg("run");
+        install(&folder.path().join("banyan"));
+        let mut command = Command::new(folder.path().join("banyan"));
+        command.current_dir(folder.path()).arg("run").args(flags).envs(environment.iter().copied());
         for (name, value) in
             [("--routes", "routes.toml"), ("--listen", &address.to_string()), ("--admin", &admin.to_string())]
         {
             command.args([name, value]);
         }
-        command.args(["--state-dir", "state", "--threads", "2"]);
+        command.args(["--threads", "2"]);
         let process = Process::start("banyan", &mut command, folder.path());
         let mut banyan = Self { address, admin, process, folder };
         banyan.process.listens_on(banyan.admin).await;
@@ -60,6 +81,18 @@ impl Banyan {
     async fn is_ready(&self) -> bool {
         let ready = client::get(self.admin, "/readyz").await.is_ok_and(|answer| answer.status == 200);
         ready && Client::connect(self.address).await.is_ok()
+    }
+
+    /// Runs another command beside it.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_banyan"));
+        command.current_dir(self.folder.path()).args(arguments).args(["--admin", &self.admin.to_string()]);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// The folder it runs in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The file it reads.
@@ -111,6 +144,11 @@ impl Banyan {
         self.process.id()
     }
 
+    /// Sends a signal, `-USR2` for example.
+    pub(crate) fn signal(&self, name: &str) {
+        crate::process::send(name, self.id());
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         self.process.terminate();
@@ -124,6 +162,15 @@ impl Banyan {
     /// What it has logged.
     pub(crate) fn said(&self) -> String {
         self.process.said()
+    }
+}
+
+/// The program under test as a file of its own.
+pub(crate) fn install(place: &Path) {
+    let built = Path::new(env!("CARGO_BIN_EXE_banyan"));
+    // Another file system takes no link.
+    if std::fs::hard_link(built, place).is_err() {
+        std::fs::copy(built, place).unwrap();
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn run(command: &mut Command) -> String {
 }
 
 /// Sends a signal to one process.
-fn send(signal: &str, id: u32) {
+pub(crate) fn send(signal: &str, id: u32) {
     let _ = Command::new("kill").args([signal, &id.to_string()]).stderr(Stdio::null()).status();
 }
 

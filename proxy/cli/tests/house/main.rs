@@ -74,6 +74,9 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("pingora", &["proxy/gateway/src/server.rs", "proxy/gateway/src/health.rs"]),
     ("pingora_load_balancing", &["proxy/gateway/src/health.rs"]),
     ("pingora_limits", &["proxy/gateway/src/targets.rs"]),
+    ("rustls", &["proxy/gateway/src/tls"]),
+    ("tokio_rustls", &["proxy/gateway/src/tls"]),
+    ("webpki", &["proxy/gateway/src/tls"]),
     ("notify", &["proxy/control/src/reload/watch.rs"]),
     (
         "prometheus",
@@ -82,11 +85,12 @@ const VENDORS: &[(&str, &[&str])] = &[
             "proxy/control/src/metrics.rs",
             // These pass the registry down, and its errors up.
             "proxy/gateway/src/gateway.rs",
-            "proxy/control/src/run.rs",
+            "proxy/control/src/run",
             "proxy/control/src/lib.rs",
         ],
     ),
-    ("hyper", &["proxy/gateway/src/"]),
+    // The admin listener is axum's but for its connections, which axum leaves without a deadline and a bound.
+    ("hyper", &["proxy/gateway/src/", "proxy/control/src/admin/connections.rs"]),
     ("axum", &["proxy/control/src/"]),
     ("clap", &["proxy/cli/src/"]),
 ];

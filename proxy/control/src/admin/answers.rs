@@ -1,25 +1,28 @@
 //! What each endpoint answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use banyan_gateway::Gateway;
-use banyan_routes::{Arm, Route, RouteTable};
+use banyan_routes::{Route, RouteTable};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::{Phase, Sources};
 use crate::api::{self, API_VERSION};
-use crate::explain::{DEFAULT_ROUTE, place, split};
+use crate::counts::Counted;
+use crate::explain::{DEFAULT_ROUTE, pins_candidate, place, split};
 use crate::metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
 use crate::reload::Busy;
+use crate::upgrade::UpgradeRefused;
 
 /// Longest `who` and `why`.
 const WORDS_BYTES_MAX: usize = 1024;
@@ -41,6 +44,9 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let body = api::Refusal { version: API_VERSION, code: self.code.to_owned(), message: self.message };
         let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, http::HeaderValue::from_static("1"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110, 11.6.1: a 401 names the scheme.
             response.headers_mut().insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
@@ -77,19 +83,28 @@ pub(super) async fn config(State(sources): State<Sources>) -> Json<api::Config> 
 }
 
 pub(super) async fn routes(State(sources): State<Sources>) -> Json<api::Routes> {
-    let (table, gateway) = (sources.gateway.table(), &sources.gateway);
-    let named = table.routes().iter().map(|route| told(&table, route, gateway));
-    let targets = gateway.targets().into_iter().map(|found| api::Target {
+    let (table, counts) = (sources.gateway.table(), &sources.counts);
+    let named = table.routes().iter().map(|route| told(&table, route, counts.of(&route.name)));
+    let targets = sources.gateway.targets().into_iter().map(|found| api::Target {
         upstream: found.upstream,
         target: found.target,
         healthy: found.healthy,
+        ejected: found.ejected,
         inflight: found.inflight,
+    });
+    let breakers = sources.gateway.breakers().into_iter().map(|found| api::Breaker {
+        upstream: found.upstream,
+        state: found.state.as_str().to_owned(),
+        probes_in_seconds: found.probes_in.map(|left| left.as_secs_f64()),
+        requests: found.requests,
+        errors: found.errors,
     });
     Json(api::Routes {
         version: API_VERSION,
         generation: sources.view.config().generation,
-        routes: named.chain([default_route(&table, gateway)]).collect(),
+        routes: named.chain([default_route(&table, counts.of(DEFAULT_ROUTE))]).collect(),
         targets: targets.collect(),
+        breakers: breakers.collect(),
     })
 }
 
@@ -120,6 +135,33 @@ pub(super) async fn end_rollback(State(sources): State<Sources>, body: Body) -> 
     let mut order: api::EndRollback = parsed(body)?;
     (order.who, order.why) = (printable(&order.who), order.why.as_deref().map(printable));
     answered(sources.reload.end_rollback(order)).await
+}
+
+/// How long the run may take to look up; it waits for nothing else.
+const ORDER_WITHIN: Duration = Duration::from_secs(3);
+
+pub(super) async fn upgrade(
+    State(sources): State<Sources>,
+    body: Body,
+) -> Result<(StatusCode, Json<api::UpgradeBegun>), Refused> {
+    let api::UpgradeRequest {} = parsed(body)?;
+    let (answer, told) = oneshot::channel();
+    let busy = || {
+        let message = "the proxy is starting, ending or busy, try again".to_owned();
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    };
+    sources.upgrades.try_send(answer).map_err(|_| busy())?;
+    let begun = timeout(ORDER_WITHIN, told).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    begun.map_err(|refused| {
+        let code = match refused {
+            UpgradeRefused::Floor => "floor",
+            UpgradeRefused::UnderWay => "under-way",
+            UpgradeRefused::Stopping | UpgradeRefused::System(_) => "upgrade",
+        };
+        Refused::new(StatusCode::CONFLICT, code, refused.to_string())
+    })?;
+    let begun = api::UpgradeBegun { version: API_VERSION, process: std::process::id() };
+    Ok((StatusCode::ACCEPTED, Json(begun)))
 }
 
 pub(super) async fn announce(State(sources): State<Sources>, body: Body) -> Result<StatusCode, Refused> {
@@ -198,10 +240,9 @@ fn failed(message: String) -> Refused {
     Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
 }
 
-fn told(table: &RouteTable, route: &Route, gateway: &Gateway) -> api::Route {
+fn told(table: &RouteTable, route: &Route, counted: Counted) -> api::Route {
     let split = split(route);
     let cohort = split.and_then(|split| split.cohort);
-    let (arms, observed_share) = counts(gateway, &route.name);
     api::Route {
         name: route.name.clone(),
         stage: route.stage().as_str().to_owned(),
@@ -209,16 +250,17 @@ fn told(table: &RouteTable, route: &Route, gateway: &Gateway) -> api::Route {
         cohort: cohort.map(|index| table.cohorts()[index.0 as usize].name.clone()),
         candidate: split.map(|split| table.upstream(split.candidate).name.clone()),
         legacy: table.upstream(route.legacy).name.clone(),
-        observed_share,
-        arms,
+        counted_since: counted.since,
+        observed_share: counted.observed_share,
+        pins_candidate: pins_candidate(route),
+        arms: counted.arms,
         origin: Some(place(&route.origin)),
         meta: route.meta.clone(),
     }
 }
 
 /// What no route has taken.
-fn default_route(table: &RouteTable, gateway: &Gateway) -> api::Route {
-    let (arms, observed_share) = counts(gateway, DEFAULT_ROUTE);
+fn default_route(table: &RouteTable, counted: Counted) -> api::Route {
     api::Route {
         name: DEFAULT_ROUTE.to_owned(),
         stage: banyan_routes::Stage::Legacy.as_str().to_owned(),
@@ -226,31 +268,11 @@ fn default_route(table: &RouteTable, gateway: &Gateway) -> api::Route {
         cohort: None,
         candidate: None,
         legacy: table.upstream(table.legacy()).name.clone(),
-        observed_share,
-        arms,
+        counted_since: counted.since,
+        observed_share: counted.observed_share,
+        pins_candidate: false,
+        arms: counted.arms,
         origin: None,
         meta: BTreeMap::new(),
     }
-}
-
-/// Counts by arm, and the share of the candidate among what the share decided.
-fn counts(gateway: &Gateway, route: &str) -> (BTreeMap<String, api::ArmCounts>, Option<f64>) {
-    let found = [Arm::Legacy, Arm::Candidate, Arm::Banyan].map(|arm| (arm, gateway.counts(route, arm)));
-    let by_share = |wanted: Arm| {
-        found.iter().find(|(arm, _)| *arm == wanted).map_or(0, |(_, counts)| counts.share_decisions)
-    };
-    let (legacy, candidate) = (by_share(Arm::Legacy), by_share(Arm::Candidate));
-    let arms = found.iter().map(|(arm, counts)| {
-        let counts = api::ArmCounts {
-            requests: counts.requests,
-            errors: counts.errors,
-            p50_seconds: counts.p50_seconds,
-            p99_seconds: counts.p99_seconds,
-        };
-        (arm.as_str().to_owned(), counts)
-    });
-    // Counts stay far below 2^53, where a float still holds every integer.
-    #[allow(clippy::cast_precision_loss)]
-    let observed = (legacy + candidate > 0).then(|| candidate as f64 / (legacy + candidate) as f64);
-    (arms.collect(), observed)
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
@@ -13,24 +14,39 @@ use subtle::ConstantTimeEq;
 
 use super::AdminOptions;
 use super::answers::Refused;
+use super::rate::Rate;
+use crate::metrics::Metrics;
 
 /// The rules of one listener.
 pub(super) struct Guard {
     token: Option<String>,
+    read_token: Option<String>,
+    read_only: bool,
+    rate: Rate,
+    metrics: Metrics,
     names: Vec<String>,
     bound: IpAddr,
 }
 
 impl Guard {
-    pub(super) fn new(options: AdminOptions, bound: SocketAddr) -> Self {
-        Self { token: options.token, names: options.hosts, bound: bound.ip().to_canonical() }
+    pub(super) fn new(options: AdminOptions, bound: SocketAddr, metrics: Metrics) -> Self {
+        let AdminOptions { token, read_token, read_only, hosts: names, .. } = options;
+        let rate = Rate::new(Instant::now());
+        Self { token, read_token, read_only, rate, metrics, names, bound: bound.ip().to_canonical() }
     }
 
     fn judge(&self, request: &Request) -> Result<(), Refused> {
-        let headers = request.headers();
+        let (headers, path) = (request.headers(), request.uri().path());
+        // Who may not ask at all takes nobody's place.
         let host = self.host(headers)?;
         judge_origin(headers, host)?;
-        self.judge_token(request.uri().path(), headers)?;
+        let may_change = self.judge_token(path, headers)?;
+        self.judge_rate(may_change, request)?;
+        if !may_change && changes(request.method(), path) {
+            let message =
+                "this may only be read: it wants the admin token, and a listener without `--admin-read-only`";
+            return Err(Refused::new(StatusCode::FORBIDDEN, "read-only", message.to_owned()));
+        }
         judge_content_type(request.method(), headers)
     }
 
@@ -61,21 +77,45 @@ impl Guard {
         is("localhost") || self.names.iter().any(|known| is(known))
     }
 
-    fn judge_token(&self, path: &str, headers: &HeaderMap) -> Result<(), Refused> {
-        let Some(token) = &self.token else { return Ok(()) };
-        let open = match path {
-            "/healthz" | "/readyz" => true,
-            "/metrics" => self.bound.is_loopback(),
-            _ => false,
-        };
+    /// Probes are answered in any case: a flood must not look like a proxy that is ill. So is whoever has the admin
+    /// token, or changes something where none is needed: a rollback must get through.
+    fn judge_rate(&self, may_change: bool, request: &Request) -> Result<(), Refused> {
+        let path = request.uri().path();
+        let is_operator = may_change && (self.token.is_some() || changes(request.method(), path));
+        if is_operator || is_probe(path) || self.rate.takes(Instant::now()) {
+            return Ok(());
+        }
+        self.metrics.admin_request_refused();
+        Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate", "asked too often, try again".to_owned()))
+    }
+
+    /// Whether the client may change something, or why it may not even read.
+    fn judge_token(&self, path: &str, headers: &HeaderMap) -> Result<bool, Refused> {
+        if self.token.is_none() && self.read_token.is_none() {
+            return Ok(!self.read_only);
+        }
         let given = single(headers, &AUTHORIZATION).and_then(bearer).unwrap_or_default();
         // Takes as long for a nearly right token as for a wrong one.
-        if open || bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
-            return Ok(());
+        let is = |token: &Option<String>| {
+            token.as_ref().is_some_and(|token| bool::from(given.as_bytes().ct_eq(token.as_bytes())))
+        };
+        let (may_change, may_read) = (is(&self.token), is(&self.read_token));
+        let is_open = is_probe(path) || (path == "/metrics" && self.bound.is_loopback());
+        if may_change || may_read || is_open {
+            return Ok(may_change && !self.read_only);
         }
         let message = "wants `Authorization: Bearer` with the admin token".to_owned();
         Err(Refused::new(StatusCode::UNAUTHORIZED, "token", message))
     }
+}
+
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
+/// A question is sent by `POST` because it is long.
+fn changes(method: &Method, path: &str) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && path != "/api/v1/explain"
 }
 
 /// Refuses what the rules do not allow, before any handler.

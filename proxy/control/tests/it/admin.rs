@@ -1,5 +1,6 @@
 //! Who may ask the admin listener, and what it says of itself.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use banyan_control::api::{Explained, Refusal, Routes};
@@ -85,6 +86,8 @@ fn a_public_listener_wants_a_token() {
         let admin = AdminOptions {
             address: SocketAddr::from((address, 0)),
             token: token.map(str::to_owned),
+            read_token: None,
+            read_only: false,
             hosts: Vec::new(),
         };
         banyan_control::RunOptions { admin, ..options(folder.path()) }
@@ -109,6 +112,134 @@ fn a_public_listener_wants_a_token() {
         assert_eq!(get(path, "Authorization: Bearer s3cre\r\n").status, 401);
         assert_eq!(get(path, "Authorization: Basic s3cret\r\n").status, 401);
         assert_eq!(get(path, "Authorization: bearer s3cret\r\n").status, 200);
+    }
+}
+
+/// Status of a change and of two readings, with this token.
+fn allowed(admin: SocketAddr, token: &str) -> (u16, u16, u16) {
+    let with = |head: &str, body: &str| {
+        let head = format!("{head} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{token}");
+        ask(admin, &head, body).status
+    };
+    let question = "{\"method\":\"GET\",\"target\":\"/\"}";
+    let change = with("POST /api/v1/reload", "{}");
+    (change, with("POST /api/v1/explain", question), with("GET /api/v1/config", ""))
+}
+
+#[test]
+fn the_read_token_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("routes.toml"), routes(0)).unwrap();
+    let start = |token: Option<&str>, read: Option<&str>, read_only: bool| {
+        let mut options = options(folder.path());
+        options.state_dir = None;
+        options.admin.token = token.map(str::to_owned);
+        options.admin.read_token = read.map(str::to_owned);
+        options.admin.read_only = read_only;
+        Proxy::start(options, &Registry::new())
+    };
+    let (all, reads) = ("Authorization: Bearer all\r\n", "Authorization: Bearer reads\r\n");
+    let asked = |proxy: &Proxy, token: &str| allowed(proxy.addresses().admin, token);
+
+    let both = start(Some("all"), Some("reads"), false).unwrap();
+    assert_eq!(asked(&both, all), (200, 200, 200));
+    assert_eq!(asked(&both, reads), (403, 200, 200));
+    assert_eq!(asked(&both, ""), (401, 401, 401));
+    let without_change = start(None, Some("reads"), false).unwrap();
+    assert_eq!(asked(&without_change, reads), (403, 200, 200));
+    assert_eq!(asked(&without_change, ""), (401, 401, 401));
+    let read_only = start(Some("all"), None, true).unwrap();
+    assert_eq!(asked(&read_only, all), (403, 200, 200));
+    let open = start(None, None, false).unwrap();
+    assert_eq!(asked(&open, ""), (200, 200, 200));
+    let open_to_read = start(None, None, true).unwrap();
+    assert_eq!(asked(&open_to_read, ""), (403, 200, 200));
+
+    let same = start(Some("all"), Some("all"), false).err().unwrap();
+    assert!(matches!(same, RunError::Admin(AdminError::SameTokens)), "{same}");
+    let debug = format!(
+        "{:?}",
+        AdminOptions { read_token: Some("reads".to_owned()), ..options(folder.path()).admin }
+    );
+    assert!(!debug.contains("reads\""), "{debug}");
+}
+
+/// So many requests on one connection, without waiting for answers.
+fn asked_at_once(admin: SocketAddr, times: usize) -> String {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    let mut sending = stream.try_clone().unwrap();
+    let requests = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(times - 1)
+        + "GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let sender = std::thread::spawn(move || sending.write_all(requests.as_bytes()));
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    sender.join().unwrap().unwrap();
+    answers
+}
+
+#[test]
+fn asking_too_often_is_refused_but_for_probes() {
+    let site = Site::start(&routes(0));
+    let answers = asked_at_once(site.admin, 2_000);
+    assert!(answers.starts_with("HTTP/1.1 404"), "{answers}");
+    let refused = answers.find("HTTP/1.1 429").expect("a rate without end is not taken");
+    assert!(answers[refused..].contains("retry-after: 1"), "{}", &answers[refused..]);
+    assert_eq!(get(&site, "/readyz", "Host: localhost\r\n").status, 200);
+    site.until(crate::site::LONG, "counted, and soon answered again", |site| {
+        let scrape = get(site, "/metrics", "Host: localhost\r\n");
+        scrape.body.lines().any(|line| {
+            line.strip_prefix("banyan_admin_requests_refused_total ").is_some_and(|count| count != "0")
+        })
+    });
+}
+
+#[test]
+fn every_metric_of_a_scrape_is_on_the_page_of_metrics() {
+    let site = Site::start(&routes(0));
+    let scrape = get(&site, "/metrics", "Host: localhost\r\n").body;
+    let types = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let listed = |name: &&str| banyan_gateway::METRICS.iter().any(|info| info.name == *name);
+    let unlisted: Vec<&str> = types.filter(|name| !listed(name)).collect();
+    assert!(unlisted.is_empty(), "name them in gateway/src/metrics/list.rs: {unlisted:?}");
+}
+
+/// Values from the environment decide; they are never told.
+#[test]
+fn no_answer_holds_a_value_from_the_environment() {
+    const SECRET: &str = "kT9-only-in-the-environment";
+    let folder = tempfile::tempdir().unwrap();
+    let pin = "pin = [{ header = \"x-beta\", equals = \"${SECRET}\", to = \"candidate\" }]\n";
+    let path = folder.path().join("routes.toml");
+    std::fs::write(&path, routes(10) + pin).unwrap();
+    let mut options = options(folder.path());
+    options.variables = [("SECRET".to_owned(), SECRET.to_owned())].into_iter().collect();
+    let proxy = Proxy::start(options, &Registry::new()).unwrap();
+    let admin = proxy.addresses().admin;
+    let ask = |head: &str, body: &str| {
+        let head = format!("{head} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
+        ask(admin, &head, body).body
+    };
+    let question = |value: &str| {
+        let headers = format!("[[\"x-beta\",\"{value}\"],[\"x-user-id\",\"1\"]]");
+        format!("{{\"method\":\"GET\",\"target\":\"/api/orders/1\",\"headers\":{headers}}}")
+    };
+    let explained: Explained = serde_json::from_str(&ask("POST /api/v1/explain", &question(SECRET))).unwrap();
+    assert_eq!(explained.reason, "pin", "the value counts");
+    // A change of the route, and a file with a problem right beside the value.
+    std::fs::write(&path, routes(20) + pin).unwrap();
+    let mut told = vec![ask("POST /api/v1/reload", "{}")];
+    let text_hash = serde_json::from_str::<serde_json::Value>(&told[0]).unwrap()["text_hash"].clone();
+    let set = format!("GET /api/v1/history/sets/{}", text_hash.as_str().unwrap());
+    told.push(ask(&set, ""));
+    std::fs::write(&path, routes(20) + &pin.replace("equals", "equal")).unwrap();
+    told.push(ask("POST /api/v1/reload", "{}"));
+    told.push(ask("POST /api/v1/explain", &question("another")));
+    for path in ["/api/v1/config", "/api/v1/routes", "/api/v1/history", "/metrics"] {
+        told.push(ask(&format!("GET {path}"), ""));
+    }
+    for answer in told {
+        assert!(answer.len() > 2, "{answer}");
+        assert!(!answer.contains(SECRET), "{answer}");
     }
 }
 

@@ -77,7 +77,7 @@ fn kept_files_are_bounded() {
         site.write(&format!("state/sets/{number:064x}.json"), "{}");
     }
     saved(&site, 10);
-    assert_eq!(fs::read_dir(site.path("state/sets")).unwrap().count(), 200);
+    site.until(LONG, "the oldest gone", |site| fs::read_dir(site.path("state/sets")).unwrap().count() == 200);
     let now = site.config().text_hash;
     let set: KeptSet = site.get(&format!("/api/v1/history/sets/{now}"));
     assert_eq!(set.main.text, routes(10));

@@ -5,9 +5,12 @@
 #![allow(clippy::expect_used)]
 
 mod admin;
+mod counts;
+mod crowd;
 mod history;
 mod includes;
 mod log;
 mod reload;
 mod run;
 mod site;
+mod slow_disk;

@@ -264,6 +264,27 @@ fn rollback(site: &Site, body: &str) -> RolledBack {
     serde_json::from_str(&answer.body).unwrap()
 }
 
+/// Pinned clients stay with the candidate, and whoever rolls back is told so.
+#[test]
+fn a_rollback_names_the_pins_it_does_not_reach() {
+    let pinned =
+        |name| route(name, 50) + "pin = [{ header = \"x-beta\", equals = \"yes\", to = \"candidate\" }]\n";
+    let site = Site::start(&format!("{}{}", routes(50), pinned("carts")));
+    let pinned = |body: &str| -> serde_json::Value {
+        let answer = site.post("/api/v1/rollback", body);
+        serde_json::from_str::<serde_json::Value>(&answer.body).unwrap()["pinned"].clone()
+    };
+    let origin = format!("{}:20", site.path("routes.toml").display());
+    let carts = serde_json::json!([{ "route": "carts", "origin": origin }]);
+    assert_eq!(pinned("{\"who\":\"ann\",\"why\":null,\"route\":\"orders\"}"), serde_json::json!([]));
+    assert_eq!(pinned("{\"who\":\"ann\",\"why\":null}"), carts);
+    assert_eq!(pinned("{\"who\":\"ann\",\"why\":null,\"route\":\"carts\"}"), carts, "at 0 already");
+    let told: serde_json::Value = site.get("/api/v1/routes");
+    let pins: Vec<_> =
+        told["routes"].as_array().unwrap().iter().map(|route| &route["pins_candidate"]).collect();
+    assert_eq!(pins, [false, true, false]);
+}
+
 /// One route in trouble is no reason to move the others.
 #[test]
 fn a_rollback_of_one_route() {

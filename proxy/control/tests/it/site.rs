@@ -140,6 +140,9 @@ pub(crate) fn options(folder: &Path) -> RunOptions {
         variables: banyan_control::Variables::new(),
         gateway: Settings {
             listen: vec![any],
+            listen_tls: Vec::new(),
+            tls: None,
+            h2c: true,
             threads: 1,
             // pingora's threads stay for as long. They must not end before the tests do: pingora finds the
             // runtime of a thread by a number that the next thread may get, and then starts on a dead one.
@@ -147,7 +150,13 @@ pub(crate) fn options(folder: &Path) -> RunOptions {
             access_log: None,
             via: false,
         },
-        admin: AdminOptions { address: any, token: None, hosts: Vec::new() },
+        admin: AdminOptions {
+            address: any,
+            token: None,
+            read_token: None,
+            read_only: false,
+            hosts: Vec::new(),
+        },
         state_dir: Some(folder.join("state")),
         unready_before_stop: Duration::ZERO,
     }

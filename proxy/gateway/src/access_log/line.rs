@@ -44,6 +44,8 @@ struct Line<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     banyan_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     aborted: Option<&'static str>,
 }
 
@@ -70,6 +72,7 @@ pub(super) fn write(buffer: &mut Vec<u8>, entry: &Entry) {
         generation: entry.generation,
         trace_id: entry.trace_id.as_ref().map(TraceId::as_str),
         banyan_reason: entry.banyan_reason,
+        fallback: entry.fallback.as_deref(),
         aborted: entry.aborted,
     };
     serde_json::to_writer(&mut *buffer, &line).expect("text and numbers into memory cannot fail");

@@ -73,6 +73,7 @@ fn a_line_has_every_field() {
     full.upstream_time = Some(Duration::from_millis(10));
     (full.bytes_in, full.bytes_out, full.retries, full.generation) = (1, 2, 1, 3);
     full.banyan_reason = Some("timeout");
+    full.fallback = Some("timeout".into());
     full.aborted = Some("client-left");
     assert_eq!(
         written(&full),
@@ -96,6 +97,7 @@ fn a_line_has_every_field() {
             "retries": 1,
             "generation": 3,
             "banyan_reason": "timeout",
+            "fallback": "timeout",
             "aborted": "client-left",
         })
     );

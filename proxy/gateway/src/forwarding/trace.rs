@@ -31,16 +31,24 @@ impl fmt::Debug for TraceId {
 
 /// The trace of a request; begins one, and forgets `tracestate`, when `traceparent` is absent, repeated or not valid.
 pub(super) fn pass_or_begin(headers: &mut HeaderMap) -> TraceId {
-    let given = match headers.entry(TRACEPARENT) {
-        Entry::Occupied(entry) if entry.iter().count() == 1 => trace_of(entry.get().as_bytes()),
-        _ => None,
+    let trace = match headers.entry(TRACEPARENT) {
+        Entry::Occupied(mut entry) => {
+            let is_single = entry.iter().count() == 1;
+            if let Some(trace) = trace_of(entry.get().as_bytes()).filter(|_| is_single) {
+                return trace;
+            }
+            let (trace, value) = begin();
+            entry.insert(value);
+            trace
+        }
+        Entry::Vacant(place) => {
+            let (trace, value) = begin();
+            place.insert(value);
+            trace
+        }
     };
-    given.unwrap_or_else(|| {
-        headers.remove(TRACESTATE);
-        let (trace, value) = begin();
-        headers.insert(TRACEPARENT, value);
-        trace
-    })
+    headers.remove(TRACESTATE);
+    trace
 }
 
 /// Later versions may have more after the flags (W3C 3.2.3); version `ff` is none.

@@ -108,9 +108,9 @@ fn bucket_of(ns: u64) -> usize {
     BOUNDS_NS.iter().map(|&bound| usize::from(ns > bound)).sum()
 }
 
-/// Durations of all workers at one moment.
+/// How long requests took: all workers at one moment, or between two.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Distribution {
+pub struct Distribution {
     buckets: [u64; BOUNDS_NS.len() + 1],
     pub(super) sum_seconds: f64,
 }
@@ -140,9 +140,21 @@ impl Distribution {
         })
     }
 
-    /// Linear within a bucket, as Prometheus' `histogram_quantile`; the last bound for what lies beyond it.
+    /// What came after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut later = *self;
+        for (count, before) in later.buckets.iter_mut().zip(earlier.buckets) {
+            *count = count.saturating_sub(before);
+        }
+        later.sum_seconds -= earlier.sum_seconds;
+        later
+    }
+
+    /// In seconds, linear within a bucket, as Prometheus' `histogram_quantile`; the last bound for what lies beyond it,
+    /// and none without data.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    pub(super) fn quantile(&self, quantile: f64) -> Option<f64> {
+    pub fn quantile(&self, quantile: f64) -> Option<f64> {
         let count = self.count();
         if count == 0 {
             return None;
@@ -216,6 +228,17 @@ mod tests {
         mixed.extend([Duration::from_millis(800); 2]);
         let p99 = distribution(&mixed).quantile(0.99).expect("data");
         assert!((0.5..=1.0).contains(&p99), "{p99}");
+    }
+
+    #[test]
+    fn earlier_durations_count_no_more() {
+        let slow = [Duration::from_millis(800); 100];
+        let (before, after) = (distribution(&slow), [&slow[..], &[Duration::from_millis(7); 100]].concat());
+        let after = distribution(&after);
+        assert!(after.quantile(0.99).is_some_and(|p99| p99 > 0.5));
+        assert_eq!(after.since(&before).quantile(0.5), Some(0.0075));
+        assert_eq!(after.since(&Distribution::default()), after);
+        assert_eq!(before.since(&before).quantile(0.5), None, "no data");
     }
 
     #[test]

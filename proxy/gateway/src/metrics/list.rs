@@ -50,6 +50,21 @@ pub(super) const ATTEMPTS: MetricInfo = counter(
 );
 pub(super) const RETRIES: MetricInfo =
     counter("banyan_retries_total", "Second attempts on the same arm.", &["route"]);
+pub(super) const COOKIE_COLLISIONS: MetricInfo = counter(
+    "banyan_cookie_collisions_total",
+    "Cookies set by one arm that the other sets with another Path, Domain, Secure, HttpOnly or SameSite.",
+    &["route"],
+);
+pub(super) const COOKIES_UNWATCHED: MetricInfo = counter(
+    "banyan_cookies_unwatched_total",
+    "Cookies not compared between the arms: too many names, or one too long.",
+    &["route"],
+);
+pub(super) const FALLBACKS: MetricInfo = counter(
+    "banyan_fallbacks_total",
+    "Requests that the candidate could not answer and legacy was asked, by cause.",
+    &["route", "reason"],
+);
 pub(super) const REQUEST_DURATION: MetricInfo = histogram(
     "banyan_request_duration_seconds",
     "Time from the head of a request to the end of its answer.",
@@ -68,6 +83,26 @@ pub(super) const HEALTHY: MetricInfo = gauge(
     "banyan_upstream_healthy",
     "1 when the target takes requests, 0 when its health check failed.",
     &["upstream", "target"],
+);
+pub(super) const EJECTED: MetricInfo = gauge(
+    "banyan_upstream_ejected",
+    "1 while the target is taken out after failures in a row, which no health check found.",
+    &["upstream", "target"],
+);
+pub(super) const EJECTIONS: MetricInfo = counter(
+    "banyan_upstream_ejections_total",
+    "How often the target was taken out after failures in a row.",
+    &["upstream", "target"],
+);
+pub(super) const BREAKER_STATE: MetricInfo = gauge(
+    "banyan_breaker_state",
+    "Whether requests of candidates reach the upstream: 0 closed, 1 half-open, 2 open.",
+    &["upstream"],
+);
+pub(super) const BREAKER_TRANSITIONS: MetricInfo = counter(
+    "banyan_breaker_transitions_total",
+    "How often the breaker of the upstream came into a state.",
+    &["upstream", "to"],
 );
 pub(super) const INFLIGHT: MetricInfo =
     gauge("banyan_inflight_requests", "Requests at an upstream now.", &["upstream"]);
@@ -90,18 +125,25 @@ pub(super) const LOG_DROPPED: MetricInfo = counter(
 pub(super) const BUILD_INFO: MetricInfo =
     gauge("banyan_build_info", "1, labelled with the version of this build.", &["version"]);
 
-/// Every metric of the proxy: those of the request path, those of the configuration (written by whoever reloads it),
-/// and the usual ones of a process, measured on Linux only.
+/// Every metric of the proxy: those of the request path, those of everything slower than a request (written by whoever
+/// reloads the configuration), and the usual ones of a process, measured on Linux only.
 pub const METRICS: &[MetricInfo] = &[
     REQUESTS,
     DECISIONS,
     ATTEMPTS,
     RETRIES,
+    COOKIE_COLLISIONS,
+    COOKIES_UNWATCHED,
+    FALLBACKS,
     REQUEST_DURATION,
     UPSTREAM_DURATION,
     SHARE,
     UPSTREAM_ERRORS,
     HEALTHY,
+    EJECTED,
+    EJECTIONS,
+    BREAKER_STATE,
+    BREAKER_TRANSITIONS,
     INFLIGHT,
     REFUSED,
     CONNECTIONS,
@@ -117,6 +159,21 @@ pub const METRICS: &[MetricInfo] = &[
         "1 when the last attempt to load was accepted, 0 when it was refused.",
         &[],
     ),
+    counter(
+        "banyan_history_dropped_total",
+        "Swaps that stayed in memory because the disk of the history was too slow.",
+        &[],
+    ),
+    counter(
+        "banyan_admin_connections_refused_total",
+        "Connections closed because the admin listener had as many as it takes.",
+        &[],
+    ),
+    counter(
+        "banyan_admin_requests_refused_total",
+        "Requests refused because the admin listener was asked too often.",
+        &[],
+    ),
     counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", &[]),
     gauge("process_open_fds", "Number of open file descriptors.", &[]),
     gauge("process_max_fds", "Maximum number of open file descriptors.", &[]),
@@ -127,4 +184,4 @@ pub const METRICS: &[MetricInfo] = &[
 ];
 
 /// How many of [`METRICS`], from the first, are those of the request path.
-pub(super) const OURS: usize = METRICS.len() - 4 - 7;
+pub(super) const OURS: usize = METRICS.len() - 7 - 7;

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use banyan_routes::{Arm, Reason};
+use banyan_routes::{Arm, FallbackCause, FileSet, Reason, RouteTable, SourceFile, Variables};
 use prometheus::{Registry, TextEncoder};
 
 use super::{
     ARMS, Arc, DEFAULT_ROUTE, Duration, Failure, METRICS, MetricKind, Metrics, Named, Outcome, list,
 };
 use crate::guard::RefusedReason;
+use crate::targets::Servers;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -29,11 +30,25 @@ fn sample(text: &str, series: &str) -> Option<f64> {
     Some(line.parse().expect("a number"))
 }
 
-/// Everything that can be written, written once.
-fn write_everything(metrics: &Metrics) {
+/// Servers of an upstream with two targets and a breaker.
+fn servers() -> Arc<Servers> {
+    let text = "version = 1\n[defaults]\nlegacy = \"a\"\n[upstreams.a]\ntargets = [\"http://a\"]\n\
+                [upstreams.b]\ntargets = [\"http://b:1\", \"http://b:2\"]\nbreaker = {}\n";
+    let main = SourceFile { name: "routes.toml".to_owned(), text: text.to_owned() };
+    let files = FileSet { main, included: Vec::new() };
+    let (table, report) = RouteTable::parse(&files, &Variables::new());
+    let table = table.unwrap_or_else(|| panic!("{report}"));
+    Arc::new(Servers::new(&table.upstreams()[1], 1))
+}
+
+/// Everything that can be written, written once. What it returns is asked at each scrape, while it is there.
+fn write_everything(metrics: &Metrics) -> Arc<Servers> {
     let orders = metrics.route("orders", "monolith", Some("orders"));
     let upstream = metrics.upstream("monolith");
     metrics.route(DEFAULT_ROUTE, "monolith", None);
+    metrics.fallbacks("orders", &[FallbackCause::Timeout]).count(0, FallbackCause::Timeout);
+    let servers = servers();
+    upstream.watch(&servers);
     for arm in ARMS {
         for reason in Reason::ALL {
             orders.decided(0, arm, reason);
@@ -47,6 +62,8 @@ fn write_everything(metrics: &Metrics) {
         }
     }
     orders.retried(0);
+    orders.cookie_collided(0);
+    orders.cookie_unwatched(0);
     for kind in Failure::ALL {
         upstream.error(0, kind);
     }
@@ -62,23 +79,26 @@ fn write_everything(metrics: &Metrics) {
     let mut named = Named::default();
     named.route(DEFAULT_ROUTE, None, &["monolith"]);
     named.route("orders", Some(0.125), &["monolith", "orders"]);
+    named.fallbacks.insert(("orders", FallbackCause::Timeout));
     named.upstreams.insert("monolith", BTreeSet::from(["127.0.0.1:3000"]));
     metrics.keep(&named);
+    servers
 }
 
 #[test]
 fn the_list_names_exactly_what_is_scraped() {
     let (metrics, registry) = fresh();
-    write_everything(&metrics);
+    let _servers = write_everything(&metrics);
     let scraped: BTreeSet<(String, String)> = registry
         .gather()
         .iter()
         .map(|family| (family.name().to_owned(), format!("{:?}", family.get_field_type())))
         .collect();
-    let of_configuration = |info: &&super::MetricInfo| info.name.starts_with("banyan_config_");
+    let of_others = ["banyan_config_", "banyan_history_", "banyan_admin_"];
+    let of_others = |info: &&super::MetricInfo| of_others.iter().any(|part| info.name.starts_with(part));
     let listed: BTreeSet<(String, String)> = METRICS
         .iter()
-        .filter(|info| !of_configuration(info))
+        .filter(|info| !of_others(info))
         .map(|info| (info.name.to_owned(), format!("{:?}", info.kind).to_uppercase()))
         .collect();
     assert_eq!(scraped, listed);
@@ -182,6 +202,30 @@ fn another_candidate_is_another_series() {
 }
 
 #[test]
+fn fallbacks_are_there_for_each_cause_listed_and_leave_with_it() {
+    let (metrics, registry) = fresh();
+    metrics.route("orders", "monolith", Some("orders"));
+    let on = [FallbackCause::Timeout, FallbackCause::Status(http::StatusCode::NOT_FOUND)];
+    let fallbacks = metrics.fallbacks("orders", &on);
+    fallbacks.count(0, on[1]);
+    fallbacks.count(1, on[1]);
+    fallbacks.count(0, FallbackCause::Reset);
+    let series = |cause: &str| format!(r#"banyan_fallbacks_total{{route="orders",reason="{cause}"}}"#);
+    let text = scrape(&registry);
+    assert_eq!(sample(&text, &series("404")), Some(2.0));
+    assert_eq!(sample(&text, &series("timeout")), Some(0.0));
+    assert_eq!(sample(&text, &series("reset")), None);
+    let counts = metrics.counts("orders", Arm::Candidate);
+    assert_eq!((counts.fallbacks, counts.errors, counts.requests), (2, 2, 0));
+    let mut named = Named::default();
+    named.route("orders", Some(0.5), &["monolith", "orders"]);
+    named.fallbacks.insert(("orders", on[1]));
+    metrics.keep(&named);
+    assert_eq!(sample(&scrape(&registry), &series("timeout")), None);
+    assert_eq!(sample(&scrape(&registry), &series("404")), Some(2.0));
+}
+
+#[test]
 fn one_upstream_for_both_arms_is_one_series() {
     let (metrics, registry) = fresh();
     let route = metrics.route("orders", "monolith", Some("monolith"));
@@ -233,7 +277,7 @@ fn the_admin_api_reads_what_was_counted() {
     route.answered(1, Arm::Candidate, 500, 7 * MS);
     let counts = metrics.counts("orders", Arm::Candidate);
     assert_eq!((counts.requests, counts.errors, counts.share_decisions), (2, 1, 1));
-    assert_eq!(counts.p50_seconds, Some(0.0075));
+    assert_eq!(counts.durations.quantile(0.5), Some(0.0075));
     assert_eq!(metrics.counts("orders", Arm::Legacy), crate::gateway::ArmCounts::default());
     assert_eq!(metrics.counts("nobody", Arm::Legacy), crate::gateway::ArmCounts::default());
 }

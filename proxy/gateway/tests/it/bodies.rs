@@ -1,8 +1,10 @@
 //! Bodies stream both ways at constant memory, and a broken one never looks complete.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use crate::client::{Client, get};
 use crate::proxy::{Proxy, legacy_at};
@@ -83,6 +85,39 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
         assert!(!is_complete, "{head}: {rest:?}");
         let errors = r#"banyan_upstream_errors_total{upstream="legacy",kind="broken-off"}"#;
         assert!((proxy.metric(errors) - 1.0).abs() < f64::EPSILON, "{}", proxy.counters());
+    }
+}
+
+/// Such an answer ends with its connection: only a reset tells a broken one from a whole one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_http_1_0_that_breaks_off_ends_in_a_reset() {
+    for (ending, is_whole) in [("0\r\n\r\n", true), ("", false), ("nonsense\r\n", false)] {
+        let head_is_there = Arc::new(Notify::new());
+        let go_on = Arc::clone(&head_is_there);
+        let upstream = Upstream::raw(move |mut stream| {
+            let go_on = Arc::clone(&go_on);
+            async move {
+                skip_head(&mut stream).await;
+                let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+                let _ = stream.write_all(answer.as_bytes()).await;
+                go_on.notified().await;
+                let _ = stream.write_all(ending.as_bytes()).await;
+            }
+        })
+        .await;
+        let proxy = Proxy::before(&upstream);
+        let mut client = Client::connect(proxy.address).await;
+        client.send("GET / HTTP/1.0\r\n\r\n").await;
+        assert_eq!(client.head().await.header("transfer-encoding"), None);
+        head_is_there.notify_one();
+        let mut body = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(10), client.stream.read_to_end(&mut body)).await;
+        let ended = ended.unwrap().map_err(|error| error.kind());
+        if is_whole {
+            assert!(ended.is_ok(), "{ended:?}");
+        } else {
+            assert_eq!(ended, Err(std::io::ErrorKind::ConnectionReset), "{ending:?}");
+        }
     }
 }
 

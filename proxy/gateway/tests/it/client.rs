@@ -100,6 +100,22 @@ impl Client {
         answer
     }
 
+    /// The next answer, or `None` when the connection ends before it.
+    pub(crate) async fn next(&mut self) -> Option<Answer> {
+        while !self.unread.windows(4).any(|window| window == b"\r\n\r\n") {
+            let mut buffer = vec![0; 65536];
+            let read = timeout(PATIENCE, self.stream.read(&mut buffer))
+                .await
+                .expect("neither answer nor end in time");
+            let count = read.unwrap_or(0);
+            if count == 0 {
+                return None;
+            }
+            self.unread.extend_from_slice(&buffer[..count]);
+        }
+        Some(self.answer().await)
+    }
+
     async fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use banyan_gateway::{METRICS, MetricKind};
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+use crate::pages;
 
 fn page() -> String {
     let mut page = String::from(
@@ -28,16 +28,7 @@ fn page() -> String {
     page
 }
 
-/// `UPDATE_DOCS=1` writes the page anew.
 #[test]
 fn the_page_of_metrics_is_current() {
-    let expected = page();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(PATH, &expected).unwrap();
-    }
-    let found = std::fs::read_to_string(PATH).unwrap_or_default();
-    assert!(
-        found == expected,
-        "docs/metrics.md is out of date: run `UPDATE_DOCS=1 cargo test -p banyan-gateway --test it docs`"
-    );
+    pages::check("metrics.md", "docs", &page());
 }

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use banyan_gateway::{AccessLogTarget, Drained, Gateway, StartError};
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -126,5 +129,35 @@ async fn a_connection_accepted_just_before_the_stop_is_served() {
     proxy.until("not accepting", || !proxy.gateway.is_accepting());
     let answer = client.get("/", "").await;
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{}", answer.head);
+    assert_eq!(proxy.drained(), Drained::Clean);
+}
+
+/// What hyper still holds for a client that takes it slowly belongs to the answer, though the upstream is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_waits_for_a_client_that_takes_its_answer_slowly() {
+    const LENGTH: usize = 3 << 20;
+    let upstream = Upstream::http(|_| Response::new(Full::new(Bytes::from(vec![b'x'; LENGTH])))).await;
+    let settings = banyan_gateway::Settings { drain_timeout: Duration::from_mins(1), ..settings() };
+    let proxy = Proxy::start_with(&legacy_at(&upstream.url()), settings);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(proxy.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n").await.unwrap();
+    let mut taken = vec![0; 16 << 10];
+    let mut count = 0;
+    // Until the upstream has given all of it, and the last part waits in the proxy.
+    while proxy.metric(r#"banyan_requests_total{route="default",arm="legacy",code_class="2xx"}"#) < 0.5 {
+        count += stream.read(&mut taken).await.unwrap();
+    }
+    proxy.stop();
+    // Longer than a connection without requests is given.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    loop {
+        match stream.read(&mut taken).await.unwrap() {
+            0 => break,
+            more => count += more,
+        }
+    }
+    assert!(count > LENGTH, "{count} bytes of head and {LENGTH}");
     assert_eq!(proxy.drained(), Drained::Clean);
 }

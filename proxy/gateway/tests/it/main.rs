@@ -1,15 +1,26 @@
 //! The request path through its public door: a table, a gateway, scripted upstreams that record what they saw.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs)]
 
+mod answers;
 mod client;
+mod log;
+mod pages;
 mod proxy;
 mod upstream;
 
 mod bodies;
+mod breaker;
 mod docs;
 mod drain;
+mod ejection;
 mod failures;
+mod fallback;
 mod forwarding;
+mod frames;
+mod http2;
+mod outside;
 mod protocol;
+mod refusals;
 mod splitting;
+mod tls;
 mod upgrades;

@@ -28,6 +28,9 @@ pub(crate) fn table(text: &str) -> Arc<RouteTable> {
 pub(crate) fn settings() -> Settings {
     Settings {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        listen_tls: Vec::new(),
+        tls: None,
+        h2c: true,
         threads: 2,
         drain_timeout: Duration::from_secs(5),
         access_log: None,

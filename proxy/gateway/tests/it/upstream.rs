@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 /// What an upstream saw of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
+    pub(crate) method: http::Method,
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -45,6 +46,14 @@ impl Upstream {
     where
         F: Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync + 'static,
     {
+        Self::http_at("127.0.0.1:0".parse().unwrap(), script).await
+    }
+
+    /// The same at a given address, where one was before.
+    pub(crate) async fn http_at<F>(address: SocketAddr, script: F) -> Self
+    where
+        F: Fn(&Seen) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (script, record) = (Arc::new(script), Arc::clone(&seen));
         let serve = move |stream: TcpStream| {
@@ -55,6 +64,7 @@ impl Upstream {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.map(http_body_util::Collected::to_bytes);
                     let saw = Seen {
+                        method: parts.method,
                         target: parts.uri.to_string(),
                         headers: parts.headers,
                         body: body.unwrap_or_default(),
@@ -70,7 +80,7 @@ impl Upstream {
                     .await;
             }
         };
-        Self::start(seen, serve).await
+        Self::start(address, seen, serve).await
     }
 
     /// Hands every connection to the script.
@@ -79,15 +89,15 @@ impl Upstream {
         F: Fn(TcpStream) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        Self::start(Arc::default(), script).await
+        Self::start("127.0.0.1:0".parse().unwrap(), Arc::default(), script).await
     }
 
-    async fn start<F, A>(seen: Arc<Mutex<Vec<Seen>>>, serve: F) -> Self
+    async fn start<F, A>(address: SocketAddr, seen: Arc<Mutex<Vec<Seen>>>, serve: F) -> Self
     where
         F: Fn(TcpStream) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections: Arc<Mutex<u32>> = Arc::default();
         let counted = Arc::clone(&connections);

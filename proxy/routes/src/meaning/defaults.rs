@@ -31,6 +31,7 @@ pub(super) struct Defaults {
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) path_options: PathOptions,
     pub(super) allow_empty: bool,
+    pub(super) rewrite_answers: bool,
 }
 
 impl Defaults {
@@ -47,6 +48,7 @@ impl Defaults {
             trusted_proxies: trusted_proxies(table, problems),
             path_options: path_options(PathOptions::default(), &table.path_case, &table.trailing_slash),
             allow_empty: table.allow_empty.value().copied().unwrap_or(false),
+            rewrite_answers: table.rewrite_answers.value().copied().unwrap_or(true),
         }
     }
 }

@@ -4,19 +4,22 @@
 //!
 //! - `catalog`: names of one kind, and who uses them.
 //! - `defaults`, `upstream`, `store`, `cohort`, `route`, `split`: the parts.
-//! - `target`, `host`, `method`, `network`, `path`, `condition`, `end`: values with rules of their own.
-//! - `hashing`: one namespace of hash names. `safety`: who may write where, and which client keeps its arm.
+//! - `target`, `host`, `method`, `network`, `path`, `rewrite`, `condition`, `end`: values with rules of their own.
+//! - `failing`: fallback and breaker. `hashing`: one namespace of hash names. `safety`: who may write where, and which
+//!   client keeps its arm.
 
 mod catalog;
 mod cohort;
 mod condition;
 mod defaults;
 mod end;
+mod failing;
 mod hashing;
 mod host;
 mod method;
 mod network;
 mod path;
+mod rewrite;
 mod route;
 mod safety;
 mod split;
@@ -63,6 +66,7 @@ pub(crate) fn legacy_only(url: &str) -> (Option<RouteTable>, Report) {
             timeouts: defaults::timeouts(&DefaultsTable::default()),
             trusted_proxies: Vec::new(),
             allow_empty: true,
+            rewrite_answers: true,
             routes: Vec::new(),
             upstreams: vec![upstream::plain("legacy", target, origin)],
             stores: Vec::new(),
@@ -165,6 +169,7 @@ fn mean(written: &Written, sources: &Sources<'_>, problems: &mut Problems) -> Op
     let placed = route::make_all(&written.routes, surroundings, problems);
     hashing::check(&written.cohorts, &written.routes, problems);
     safety::check(&placed, &made_stores, problems);
+    failing::check(&placed, &made_stores, &made_upstreams, &written.upstreams, defaults.legacy, problems);
     if problems.has_errors() {
         // What is unused may only look so because of an error: a name misspelt where it is used.
         return None;
@@ -180,6 +185,7 @@ fn mean(written: &Written, sources: &Sources<'_>, problems: &mut Problems) -> Op
         timeouts: defaults.timeouts,
         trusted_proxies: defaults.trusted_proxies,
         allow_empty: defaults.allow_empty,
+        rewrite_answers: defaults.rewrite_answers,
         routes: placed.into_iter().map(|placed: Placed| placed.route).collect(),
         upstreams: made_upstreams.into_iter().collect::<Option<_>>()?,
         stores: made_stores.into_iter().collect::<Option<_>>()?,

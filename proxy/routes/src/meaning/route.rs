@@ -2,21 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderValue;
-
 use super::catalog::{Catalog, check_name, duplicate};
 use super::cohort::MadeCohort;
 use super::defaults::{Defaults, path_options};
 use super::split::{SplitSpots, split};
-use super::{Told, condition, end, host, method, path, target};
+use super::{Told, condition, end, host, method, path, rewrite};
 use crate::problem::{Draft, Problems};
 use crate::source::{Sources, Spot};
-use crate::table::{
-    Condition, Destination, Pin, Rewrite, RewriteHost, Route, StoreIndex, Sunset, Timeouts, UpstreamIndex,
-};
+use crate::table::{Condition, Destination, Pin, Route, StoreIndex, Sunset, Timeouts, UpstreamIndex};
 use crate::written::cohort::CohortTable;
 use crate::written::reader::{Field, Located, Named};
-use crate::written::route::{RewriteTable, RouteEntry, SunsetTable};
+use crate::written::route::{RouteEntry, SunsetTable};
 use crate::written::store::StoreTable;
 use crate::written::upstream::UpstreamTable;
 use crate::written::word::ArmWord;
@@ -32,6 +28,7 @@ pub(super) struct Spots {
     pub(super) name: Spot,
     pub(super) store: Option<Spot>,
     pub(super) pins: Vec<Spot>,
+    pub(super) fallback: Option<Spot>,
     /// Of the percentage and of the sticky chain, wherever they came from.
     pub(super) split: Option<SplitSpots>,
 }
@@ -90,7 +87,7 @@ fn make(
         field => field.good().and_then(|name| around.upstreams.find(name, problems)).map(UpstreamIndex),
     };
     let store = store(&entry.store, around, problems);
-    let rewrite = entry.rewrite.value().map_or(Some(Rewrite::default()), |table| rewrite(table, problems));
+    let rewrite = rewrite::make(located, path.as_ref(), options, around.defaults.rewrite_answers, problems);
     let sunset = sunset(&entry.sunset, problems);
     let name = entry.name.good()?;
     let (destination, split) = destination?;
@@ -117,6 +114,7 @@ fn make(
         name: name.spot,
         store: entry.store.spot(),
         pins: entry.pin.value().into_iter().flatten().map(|pin| pin.spot).collect(),
+        fallback: entry.fallback.spot(),
         split,
     };
     Some(Placed { route, spots })
@@ -207,7 +205,7 @@ fn destination(
 }
 
 /// Keys that say how a route divides its clients, with the code of the problem when there is no `to`.
-fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>); 7] {
+fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>); 8] {
     [
         ("to", "", entry.to.spot()),
         ("percent", "percent-without-to", entry.percent.spot()),
@@ -216,6 +214,7 @@ fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>)
         ("sticky", "sticky-without-to", entry.sticky.spot()),
         ("hash_as", "hash-as-without-to", entry.hash_as.spot()),
         ("issue_cookie", "issue-cookie-without-to", entry.issue_cookie.spot()),
+        ("fallback", "fallback-without-to", entry.fallback.spot()),
     ]
 }
 
@@ -232,32 +231,6 @@ fn timeouts(entry: &RouteEntry, defaults: &Defaults) -> Timeouts {
         response: entry.timeout.value().map_or(defaults.timeouts.response, |span| span.0),
         idle: entry.idle_timeout.value().map_or(defaults.timeouts.idle, |span| span.0),
     }
-}
-
-fn rewrite(table: &RewriteTable, problems: &mut Problems) -> Option<Rewrite> {
-    let host = match &table.host {
-        Field::Absent => RewriteHost::Keep,
-        Field::Bad(_) => return None,
-        Field::Good(word) => match word.value.as_str() {
-            "keep" => RewriteHost::Keep,
-            "upstream" => RewriteHost::Upstream,
-            _ => RewriteHost::Fixed(fixed_host(word, problems)?),
-        },
-    };
-    Some(Rewrite { host })
-}
-
-/// A name, or a name with a port.
-fn fixed_host(word: &Located<String>, problems: &mut Problems) -> Option<HeaderValue> {
-    let (name, port) = word.value.split_once(':').map_or((word.value.as_str(), None), |(n, p)| (n, Some(p)));
-    let good = host::is_name(name) && port.is_none_or(|port| target::port(port).is_some());
-    if good {
-        return HeaderValue::try_from(word.value.to_ascii_lowercase()).ok();
-    }
-    let message = format!("`{}` is no host", word.value);
-    let draft = Draft::error("bad-host", word.spot, message);
-    problems.push(draft.hint("`keep`, `upstream`, or a name like `legacy.internal`"));
-    None
 }
 
 fn meta(field: &Field<Named<String>>) -> BTreeMap<String, String> {

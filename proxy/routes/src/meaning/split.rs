@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Told;
 use super::defaults::{Chain, chain};
 use super::route::Surroundings;
+use super::{Told, failing};
 use crate::problem::{Draft, Problems};
 use crate::source::Spot;
 use crate::table::{CohortIndex, Share, Split, StickySource, UpstreamIndex};
@@ -27,6 +27,7 @@ pub(super) fn split(
     problems: &mut Problems,
 ) -> Option<(Split, SplitSpots)> {
     let entry = &located.value;
+    let fallback = failing::fallback(&entry.fallback, problems);
     let own = chain(&entry.sticky, problems);
     let basis = match (&entry.percent, &entry.cohort) {
         (Field::Absent, Field::Absent) if problems.is_misspelt(located.spot, &["percent", "cohort"]) => None,
@@ -54,6 +55,7 @@ pub(super) fn split(
         hash_name: basis.hash_name,
         sticky: Arc::clone(&sticky.value),
         issue_cookie,
+        fallback: fallback.ok()?,
         percent_origin: around.sources.origin(basis.percent_spot),
     };
     Some((split, SplitSpots { share: basis.share_spot, sticky: sticky.spot }))

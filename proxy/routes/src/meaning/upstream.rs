@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::target;
+use super::{failing, target};
 use crate::problem::{Draft, Problems};
 use crate::source::Sources;
 use crate::table::{HealthCheck, Origin, Target, Upstream};
@@ -22,6 +22,7 @@ pub(super) fn plain(name: &str, target: Target, origin: Origin) -> Upstream {
         connect_timeout: CONNECT_TIMEOUT,
         keep_alive: KEEP_ALIVE,
         max_connections: None,
+        breaker: None,
         origin,
     }
 }
@@ -36,6 +37,7 @@ pub(super) fn make(
 ) -> Option<Upstream> {
     Some(Upstream {
         name: name.value.clone(),
+        breaker: table.breaker.value().map(|breaker| failing::breaker(breaker, problems)),
         health: table.health.value().and_then(|health| self::health(health, problems)),
         connect_timeout: or(&table.connect_timeout, connect_timeout),
         keep_alive: or(&table.keep_alive, KEEP_ALIVE),

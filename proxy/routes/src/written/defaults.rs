@@ -27,6 +27,8 @@ table! {
         may trailing_slash: TrailingSlash,
         /// Whether a reload may leave no route at all, `false` when absent.
         may allow_empty: bool,
+        /// Whether addresses and cookies in answers are made to fit the public ones, `true` when absent.
+        may rewrite_answers: bool,
     }
     later ["max_body", "collision", "fallback", "shadow", "compare", "retry", "breaker"]
     hints [

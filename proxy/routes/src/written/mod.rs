@@ -4,7 +4,7 @@
 //! and no name is looked up. That is the business of `meaning`.
 //!
 //! - `reader`: one TOML value to one typed value. `table`: one declaration per table.
-//! - `file`, `defaults`, `upstream`, `store`, `cohort`, `route`, `condition`: the tables.
+//! - `file`, `defaults`, `upstream`, `store`, `cohort`, `route`, `condition`, `failing`: the tables.
 //! - `word`, `sticky`, `duration`, `percent`, `date`: the values that are more than a string.
 //! - `variable`: `${VAR}`. `newer`: syntax that editors do not know yet.
 
@@ -13,6 +13,7 @@ pub(crate) mod condition;
 pub(crate) mod date;
 pub(crate) mod defaults;
 pub(crate) mod duration;
+pub(crate) mod failing;
 pub(crate) mod file;
 mod newer;
 mod percent;

@@ -3,6 +3,7 @@
 use super::condition::{ConditionTable, PinTable};
 use super::date::DateText;
 use super::duration::Span;
+use super::failing::FallbackTable;
 use super::reader::{Located, Named};
 use super::sticky::StickyWord;
 use super::table::table;
@@ -50,6 +51,10 @@ table! {
         may legacy: String,
         /// What changes on the way to the upstream.
         may rewrite: RewriteTable,
+        /// Whether addresses and cookies in answers are made to fit the public ones, as in `[defaults]` when absent.
+        may rewrite_answers: bool,
+        /// When a request that the candidate cannot answer goes to legacy.
+        may fallback: FallbackTable,
         /// Announced end of life (RFC 8594).
         may sunset: SunsetTable,
         /// 410 Gone for everybody.
@@ -61,7 +66,7 @@ table! {
         /// Whether a slash at the end of a path counts, as in `[defaults]` when absent.
         may trailing_slash: TrailingSlash,
     }
-    later ["shadow", "compare", "fallback", "ramp", "max_body", "collision", "retry", "breaker"]
+    later ["shadow", "compare", "ramp", "max_body", "collision", "retry"]
     hints [
         "name" => "the name is the metric label, and what `banyan shift` is told",
         "version" => "`version` belongs at the top of the main file, before the first table",
@@ -79,6 +84,9 @@ table! {
         "query" => "write `when = [{ query = \"NAME\", equals = \"VALUE\" }]`",
         "cookie" => "write `when = [{ cookie = \"NAME\", equals = \"VALUE\" }]`",
         "retired" => "did you mean `retire = {}`?",
+        "strip_prefix" => "write `rewrite = { strip_prefix = \"/a\" }`",
+        "add_prefix" => "write `rewrite = { add_prefix = \"/a\" }`",
+        "breaker" => "`breaker` belongs to the upstream",
         "connect_timeout" => "`connect_timeout` belongs to the upstream",
     ]
 }
@@ -88,9 +96,20 @@ table! {
     RewriteTable in "`rewrite`" {
         /// Which Host the upstream sees: `keep` (the client's), `upstream` (the target's own) or a name.
         may host: String,
+        /// What the candidate's path lacks at its beginning: `/api/orders` makes `/api/orders/7` to `/7`.
+        may strip_prefix: String,
+        /// What the candidate's path begins with, after `strip_prefix`: `/v2` makes `/7` to `/v2/7`.
+        may add_prefix: String,
     }
-    later ["strip_prefix", "add_prefix", "path", "query", "location", "cookies"]
-    hints ["" => "write it like `rewrite = { host = \"upstream\" }`"]
+    later ["query"]
+    hints [
+        "" => "write it like `rewrite = { host = \"upstream\" }`",
+        "path" => "write `strip_prefix`, `add_prefix` or both",
+        "prefix" => "write `strip_prefix`, `add_prefix` or both",
+        "answers" => "write `rewrite_answers = false` beside `rewrite`, not in it",
+        "location" => "answers are made to fit unless the route says `rewrite_answers = false`",
+        "cookies" => "answers are made to fit unless the route says `rewrite_answers = false`",
+    ]
 }
 
 table! {

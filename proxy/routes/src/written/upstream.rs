@@ -1,6 +1,7 @@
 //! `[upstreams.NAME]`
 
 use super::duration::Span;
+use super::failing::BreakerTable;
 use super::reader::Located;
 use super::table::table;
 
@@ -17,8 +18,10 @@ table! {
         may keep_alive: Span,
         /// Most connections to each target, over all threads; unlimited when absent.
         may max_connections: u32,
+        /// When requests of candidates leave the upstream alone.
+        may breaker: BreakerTable,
     }
-    later ["breaker", "http2", "tls", "tls_ca", "tls_verify", "protocol", "retry", "h2c"]
+    later ["http2", "tls", "tls_ca", "tls_verify", "protocol", "retry", "h2c"]
     hints [
         "" => "write `[upstreams.NAME]`, and `targets = [\"http://127.0.0.1:3000\"]` below it",
         "targets" => "write it like `targets = [\"http://127.0.0.1:3000\"]`",

@@ -56,9 +56,60 @@ fn a_shift_moves_exactly_those_between() {
         &[
             "cart 10 % -> 12.5 % (2.5 % of clients move to the candidate)",
             "pay 10 % -> 12.5 % (2.5 % of clients move to the candidate)",
-            "cohort checkout changed: percent",
         ],
     );
+}
+
+/// A cohort is told by its routes; only one that no route tells of has a line of its own.
+#[test]
+fn the_share_of_a_cohort_is_told_once() {
+    let with = |cohorts: &str| table(&format!("{cohorts}{ROUTES}"));
+    let (old, new) = (with("[cohorts.later]\npercent = 0\n"), with("[cohorts.later]\npercent = 5\n"));
+    assert_eq!(lines(&old, &new), ["cohort later changed: percent"]);
+    let other = "percent = 20\nsticky = [\"client-ip\"]";
+    let lines = lines(&table(ROUTES), &table(&ROUTES.replacen("percent = 10", other, 1)));
+    assert!(lines[0].starts_with("cart changed: percent, sticky ("), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn a_fallback_is_told_in_words() {
+    let all = "percent = 25\nfallback = { on = [\"503\", \"timeout\", \"connect-error\"] }";
+    check("percent = 25", all, &["orders falls back on connect-error, timeout, 503"]);
+    let (old, new) = (table(&ROUTES.replacen("percent = 25", all, 1)), table(ROUTES));
+    assert_eq!(lines(&old, &new), ["orders no longer falls back"]);
+    let other = all.replace("connect-error", "reset").replace("25", "50");
+    let new = table(&ROUTES.replacen("percent = 25", &other, 1));
+    let expected = [
+        "orders 25 % -> 50 % (25 % of clients move to the candidate)",
+        "orders falls back on timeout, reset, 503",
+    ];
+    assert_eq!(lines(&old, &new), expected);
+    let order = all
+        .replace("\"503\", ", "")
+        .replace("connect-error", "503")
+        .replace("on = [", "on = [\"connect-error\", ");
+    assert_eq!(
+        old.hash(),
+        table(&ROUTES.replacen("percent = 25", &order, 1)).hash(),
+        "the order says nothing"
+    );
+}
+
+#[test]
+fn a_breaker_is_a_change_of_its_upstream() {
+    let head = |breaker: &str| {
+        format!(
+            "version = 1\n[defaults]\nlegacy = \"a\"\nsticky = [\"client-ip\"]\n[upstreams.a]\n\
+             targets = [\"http://a\"]\n[upstreams.b]\ntargets = [\"http://b\"]\n{breaker}\n\
+             [[route]]\nname = \"r\"\npath = \"/r\"\nmethods = [\"GET\"]\nto = \"b\"\npercent = 1\n"
+        )
+    };
+    let (old, new) = (whole_table(&head("")), whole_table(&head("breaker = {}")));
+    assert_eq!(lines(&old, &new), ["upstream b changed: breaker"]);
+    assert_ne!(old.hash(), new.hash());
+    let written = "breaker = { error_percent = 50, window = \"10s\", min_requests = 20, open_for = \"15s\" }";
+    assert_eq!(new.hash(), whole_table(&head(written)).hash(), "defaults mean what they say");
 }
 
 #[test]
@@ -165,6 +216,7 @@ const EVERY_KEY: &str = r#"
 version = 1
 [defaults]
 allow_empty = false
+rewrite_answers = true # of all
 legacy = "m"
 sticky = ["header:x-user-id", "cookie:s"]
 timeout = "60s"
@@ -201,7 +253,8 @@ side_effects = false
 pin = [{ header = "x-beta", equals = "yes", to = "candidate" }]
 timeout = "7s"
 idle_timeout = "8s"
-rewrite = { host = "keep" }
+rewrite = { host = "keep", strip_prefix = "/one", add_prefix = "/v2" }
+rewrite_answers = true
 sunset = { date = "2027-06-30", link = "https://example.com/a" }
 meta = { owner = "team" }
 [[route]]
@@ -254,6 +307,10 @@ fn every_key_counts() {
         ("timeout = \"7s\"", "timeout = \"9s\""),
         ("idle_timeout = \"8s\"", "idle_timeout = \"9s\""),
         ("\"keep\"", "\"upstream\""),
+        ("strip_prefix = \"/one\", ", ""),
+        ("/v2", "/v3"),
+        ("rewrite_answers = true\n", "rewrite_answers = false\n"),
+        ("rewrite_answers = true # of all", "rewrite_answers = false"),
         ("2027-06-30", "2027-07-01"),
         ("https://example.com/a", "https://example.com/c"),
         ("owner = \"team\"", "owner = \"crew\""),

@@ -10,6 +10,7 @@ mod explain;
 mod files;
 mod matching;
 mod paths;
+mod rewriting;
 mod robust;
 mod schema;
 mod share;

@@ -54,7 +54,7 @@ const HEAD: &str = "# What a path matches\n
 Matching sees a path after one normalisation: percent-encoded unreserved characters are decoded once, other
 encodings are written in capitals, empty segments are dropped, `.` and `..` are resolved. `%2f`, `%5c`, `\\`, `;` and
 `//` before `..` are read in every way that servers read them: when the readings name different routes, Banyan answers
-400 instead of guessing. The upstream always gets the path as the client sent it, byte for byte.
+400 instead of guessing. The upstream gets the path as the client sent it, byte for byte, unless the route rewrites it.
 
 A path that leads above the root, holds NUL, a raw space or control character, or a `%` without two hexadecimal digits
 is answered with 400. Bytes that are not UTF-8 are fine when percent-encoded; raw ones never get this far.
@@ -64,6 +64,55 @@ The routes of this table: `orders` is `/api/orders/*`, `admin` is `/admin/*`, `r
 
 | sent | seen by matching | route | reaches the upstream |
 |---|---|---|---|
+";
+
+const REWRITTEN_SPELLINGS: [&str; 13] = [
+    "/api/orders/7?q=%7e",
+    "/api/orders",
+    "/api/orders/",
+    "/api/ordersx",
+    "//api/./orders//%7euser",
+    "/api/x/../orders/7",
+    "/api/orders/a%2fb;v=1",
+    "/api/orders/x/..%2fy",
+    "/api/orders/..%2forders/7",
+    "/api/orders/..;/orders/7",
+    "/api/orders/..%2f..%2fapi/orders/7",
+    "/shop/..%2fshop/7",
+    "/shop/..;/shop/7",
+];
+
+const REWRITING: &str = r#"
+    [[route]]
+    name = "orders"
+    path = "/api/orders/*"
+    to = "orders"
+    percent = 100
+    rewrite = { strip_prefix = "/api/orders", add_prefix = "/v2" }
+    store = "shared"
+    [[route]]
+    name = "shop"
+    path = "/shop/*"
+    to = "catalog"
+    percent = 100
+    rewrite = { strip_prefix = "/shop" }
+    store = "shared"
+"#;
+
+const REWRITTEN: &str = "
+## With `strip_prefix` and `add_prefix`
+
+`rewrite = { strip_prefix = \"/api/orders\", add_prefix = \"/v2\" }` changes the path for the candidate; legacy is always asked
+for the public one. What is rewritten and sent is the normal form; the query stays as it came. A path that some server
+could read as leading out of the prefix is answered with 400, whichever arm the client is on.
+
+`strip_prefix` ends on a whole segment, and everything the route takes must lie below it. `banyan check` refuses a route
+where that is not so, or, with a `path_regex`, where it cannot be seen: no request is ever sent half rewritten.
+
+Here `orders` is the route above, and `shop` is `/shop/*` with `strip_prefix = \"/shop\"`.
+
+| sent | the candidate is asked for |
+|---|---|
 ";
 
 #[test]
@@ -97,6 +146,19 @@ fn spellings_match_what_the_documentation_says() {
         };
         assert_eq!(decision.arm == Arm::Banyan, decision.path_problem.is_some());
         writeln!(page, "| `{sent}` | {seen} | {route} | {upstream} |").unwrap();
+    }
+    page.push_str(REWRITTEN);
+    let table = crate::world::table(REWRITING);
+    for sent in REWRITTEN_SPELLINGS {
+        let decision = Ask::get(sent).decide(&table);
+        let asked = match decision.path_problem {
+            Some(problem) => format!("400: {problem}"),
+            None => match table.prefix_rewrite(&decision) {
+                Some(prefix) => format!("`{}`", prefix.forward(sent).unwrap()),
+                None => format!("`{sent}`, of legacy"),
+            },
+        };
+        writeln!(page, "| `{sent}` | {asked} |").unwrap();
     }
     snapbox::assert_data_eq!(
         page,

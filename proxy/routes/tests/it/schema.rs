@@ -9,17 +9,19 @@ use serde_json::{Value, json};
 use crate::files::cases;
 
 /// Every table: its name in the schema, and the text that leads into it.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 14] = [
     ("", ""),
     ("DefaultsTable", "[defaults]"),
     ("UpstreamTable", "[upstreams.a]"),
     ("HealthTable", "[upstreams.a.health]"),
+    ("BreakerTable", "[upstreams.a.breaker]"),
     ("StoreTable", "[stores.a]"),
     ("CohortTable", "[cohorts.a]"),
     ("RouteEntry", "[[route]]"),
     ("ConditionTable", "[[route]]\n[[route.when]]"),
     ("PinTable", "[[route]]\n[[route.pin]]"),
     ("RewriteTable", "[[route]]\n[route.rewrite]"),
+    ("FallbackTable", "[[route]]\n[route.fallback]"),
     ("SunsetTable", "[[route]]\n[route.sunset]"),
     ("RetireTable", "[[route]]\n[route.retire]"),
 ];

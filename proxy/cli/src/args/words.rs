@@ -1,0 +1,120 @@
+//! Values with a form of their own.
+
+use std::time::Duration;
+
+use banyan_routes::Share;
+use serde::Deserialize;
+
+/// A time with its unit: `250ms`, `30s`, `1m30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Time(pub(crate) Duration);
+
+impl std::str::FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("`{text}` is no time: expected for example `250ms`, `30s` or `1m30s`");
+        let time: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+        Duration::try_from(time).map(Self).map_err(|_| expected())
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Shorter pauses than this would only keep the proxy busy.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+
+pub(super) fn parse_pause(text: &str) -> Result<Time, String> {
+    let time: Time = text.parse()?;
+    if time.0 < PAUSE_MIN { Err(format!("expected at least {PAUSE_MIN:?}")) } else { Ok(time) }
+}
+
+/// Method and target of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+}
+
+pub(super) fn parse_request(text: &str) -> Result<Request, String> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (method, target) = match words[..] {
+        [target] => ("GET", target),
+        [method, target] | [method, target, "HTTP/1.1"] => (method, target),
+        _ => return Err("expected for example 'GET /api/orders/7'".to_owned()),
+    };
+    if !target.starts_with('/') && target != "*" {
+        return Err(format!("the path must begin with `/`, found `{target}`"));
+    }
+    Ok(Request { method: method.to_ascii_uppercase(), target: target.to_owned() })
+}
+
+pub(super) fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("expected for example 'x-user-id: 42'")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+pub(super) fn parse_percent(text: &str) -> Result<Share, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || whole.len() > 3 {
+        return Err("expected a number from 0 to 100".to_owned());
+    }
+    if decimals.len() > 3 {
+        return Err("at most three decimals: the smallest step is 0.001".to_owned());
+    }
+    let thousandths = format!("{whole}{decimals:0<3}").parse().ok().and_then(Share::from_thousandths);
+    thousandths.ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents_are_exact() {
+        let thousandths = |text| parse_percent(text).map(Share::thousandths).ok();
+        assert_eq!(thousandths("25"), Some(25_000));
+        assert_eq!(thousandths("12.5 %"), Some(12_500));
+        assert_eq!(thousandths("0.001%"), Some(1));
+        assert_eq!(thousandths("100"), Some(100_000));
+        for wrong in ["100.001", "-1", "1e1", "", ".", "0.0001", "1000000000000"] {
+            assert_eq!(thousandths(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_a_line_or_a_path() {
+        let request = |method: &str, target: &str| Request { method: method.into(), target: target.into() };
+        assert_eq!(parse_request("/a?b=1").unwrap(), request("GET", "/a?b=1"));
+        assert_eq!(parse_request("post /a HTTP/1.1").unwrap(), request("POST", "/a"));
+        assert!(parse_request("GET a").is_err());
+        assert!(parse_request("").is_err());
+    }
+
+    #[test]
+    fn a_time_needs_a_unit() {
+        assert_eq!("1m30s".parse::<Time>().unwrap().0.as_secs(), 90);
+        assert_eq!("250ms".parse::<Time>().unwrap().0.as_millis(), 250);
+        for wrong in ["30", "-1s", "soon", ""] {
+            assert!(wrong.parse::<Time>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_watch_pauses() {
+        assert!(parse_pause("10ms").is_ok());
+        for wrong in ["0s", "9ms", "2"] {
+            assert!(parse_pause(wrong).is_err(), "{wrong}");
+        }
+    }
+}

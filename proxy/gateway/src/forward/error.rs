@@ -1,0 +1,120 @@
+//! Why there is no answer from an upstream, and what is told of it.
+
+use std::error::Error as _;
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::answer::Own;
+use crate::body::BodyError;
+use crate::breaker::Stopped;
+use crate::metrics::Failure;
+use crate::pool::ConnectError;
+
+/// Why there is no answer from the upstream.
+#[derive(Debug)]
+pub(crate) enum ForwardError {
+    /// Every target is unhealthy.
+    NoTarget,
+    /// The upstream failed too often of late.
+    BreakerOpen(Stopped),
+    /// No connection.
+    Connect(ConnectError),
+    /// The head of the answer did not come in time.
+    Timeout,
+    /// The client stopped sending its body.
+    UploadIdle,
+    /// The client broke off its body.
+    UploadBroken,
+    /// The connection ended, or nonsense came, before the head of an answer.
+    Upstream(hyper::Error),
+    /// The answer has a transfer coding besides a single `chunked`.
+    UnknownCoding,
+}
+
+impl fmt::Display for ForwardError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTarget => write!(out, "no healthy target"),
+            Self::BreakerOpen(_) => write!(out, "the breaker is open"),
+            Self::Connect(error) => write!(out, "{error}"),
+            Self::Timeout => write!(out, "no answer in time"),
+            Self::UploadIdle => write!(out, "the client stopped sending"),
+            Self::UploadBroken => write!(out, "the client broke off its request"),
+            Self::UnknownCoding => write!(out, "the answer has a transfer coding that is not `chunked`"),
+            Self::Upstream(error) => match error.source() {
+                Some(source) => write!(out, "{error}: {source}"),
+                None => write!(out, "{error}"),
+            },
+        }
+    }
+}
+
+impl ForwardError {
+    /// What the client is told.
+    pub(crate) fn answer(&self) -> Own {
+        match self {
+            Self::NoTarget => Own::new(StatusCode::SERVICE_UNAVAILABLE, "no-target"),
+            Self::BreakerOpen(stopped) => {
+                Own::new(StatusCode::SERVICE_UNAVAILABLE, "breaker-open").retry_after(stopped.retry_after)
+            }
+            Self::Connect(ConnectError::Exhausted) => {
+                Own::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy")
+            }
+            Self::Connect(ConnectError::Timeout) => Own::new(StatusCode::GATEWAY_TIMEOUT, "connect-timeout"),
+            Self::Connect(_) => Own::new(StatusCode::BAD_GATEWAY, "connect-error"),
+            Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
+            Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
+            Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
+            Self::UnknownCoding => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
+            Self::Upstream(error) if error.is_parse() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
+            Self::Upstream(_) => Own::new(StatusCode::BAD_GATEWAY, "upstream-reset"),
+        }
+    }
+
+    /// `None` when the upstream is not to blame.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        Some(match self {
+            Self::UploadIdle | Self::UploadBroken => return None,
+            Self::NoTarget => Failure::NoTarget,
+            Self::BreakerOpen(_) => Failure::BreakerOpen,
+            Self::Connect(ConnectError::Resolve(_)) => Failure::Resolve,
+            Self::Connect(ConnectError::Io(_)) => Failure::Connect,
+            Self::Connect(ConnectError::Timeout) => Failure::ConnectTimeout,
+            Self::Connect(ConnectError::Exhausted) => Failure::Exhausted,
+            Self::Timeout => Failure::Timeout,
+            Self::UnknownCoding => Failure::BadAnswer,
+            Self::Upstream(error) if error.is_parse() => Failure::BadAnswer,
+            Self::Upstream(_) => Failure::Reset,
+        })
+    }
+}
+
+impl ForwardError {
+    pub(super) fn ended_before_answer(&self) -> bool {
+        matches!(self, Self::Upstream(error) if !error.is_parse())
+    }
+
+    /// What takes a single server out when it happens again and again.
+    pub(super) fn is_broken_connection(&self) -> bool {
+        match self {
+            Self::Connect(error) => !matches!(error, ConnectError::Exhausted),
+            Self::Upstream(_) => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Connect(ConnectError::Exhausted))
+    }
+}
+
+impl From<hyper::Error> for ForwardError {
+    fn from(error: hyper::Error) -> Self {
+        match error.source().and_then(|source| source.downcast_ref::<BodyError>()) {
+            Some(BodyError::Idle) => Self::UploadIdle,
+            Some(BodyError::Sender(_)) => Self::UploadBroken,
+            None => Self::Upstream(error),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Who gets a connection, and when.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use super::Pool;
+use crate::resolve::Addresses;
+
+const LONG: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn nobody_overtakes_the_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let addresses = Arc::new(Addresses::new("127.0.0.1", port));
+    let pool = Arc::new(Pool::new(1, addresses, LONG, LONG, Some(1)));
+    let mut lease = pool.lease(0).await.expect("the first connection");
+    lease.sender.ready().await.expect("its task has come round");
+
+    let (mut first, mut second) = (pin!(pool.lease(0)), pin!(pool.lease(0)));
+    let mut turn = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut turn).is_pending());
+    assert!(second.as_mut().poll(&mut turn).is_pending());
+    pool.shelve(lease, Instant::now());
+
+    assert!(pool.idle(0, Instant::now()).is_none(), "a newcomer goes to the end of the line");
+    assert!(second.as_mut().poll(&mut turn).is_pending());
+    let Poll::Ready(Ok(lease)) = first.as_mut().poll(&mut turn) else { panic!("the first in line is first") };
+    assert!(second.as_mut().poll(&mut turn).is_pending());
+    pool.shelve(lease, Instant::now());
+    assert!(matches!(second.as_mut().poll(&mut turn), Poll::Ready(Ok(_))));
+    assert!(
+        pool.idle(0, Instant::now()).is_none(),
+        "the lease above was dropped, and its connection with it"
+    );
+}

@@ -1,0 +1,237 @@
+//! A decided request with an upstream: asked, accounted for, answered.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use banyan_routes::{Arm, Decision, Destination, FallbackCause, RewriteHost};
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode, Uri, Version};
+use hyper::upgrade::OnUpgrade;
+
+use super::own;
+use crate::answer::{BANYAN_REASON, FELL_BACK, Own};
+use crate::body::ResponseBody;
+use crate::exchange::Exchange;
+use crate::forward::{Answered, ForwardError, Outgoing, Trail, Way};
+use crate::metrics::{Failure, Outcome, RouteMetrics};
+use crate::outside::Outside;
+use crate::state::{LiveUpstream, State};
+use crate::worker::InForce;
+use crate::{fallback, forward, forwarding, upgrade};
+
+const SUNSET: HeaderName = HeaderName::from_static("sunset");
+
+/// A decided request with an upstream.
+pub(super) struct Job {
+    pub(super) state: Arc<InForce>,
+    pub(super) decision: Decision,
+    pub(super) exchange: Exchange,
+    pub(super) outgoing: Outgoing,
+    pub(super) outside: Outside,
+    /// The protocols the client asks to change to.
+    pub(super) upgrade: Option<HeaderValue>,
+    pub(super) client_upgrade: Option<OnUpgrade>,
+    pub(super) fresh_id: u64,
+    /// What the client asked for, where the candidate is asked for something else.
+    pub(super) public_uri: Option<Uri>,
+    /// Legacy is asked in place of the candidate.
+    pub(super) fell_back: bool,
+}
+
+impl Job {
+    pub(super) async fn forward(mut self: Box<Self>) -> Response<ResponseBody> {
+        loop {
+            let mut trail = Trail::default();
+            let outcome = self.send(&mut trail).await;
+            let Self { state, decision, outgoing, .. } = &*self;
+            let cause = fallback::cause(&state.table, decision, outgoing, &outcome);
+            if cause.is_some() && outcome.is_ok() {
+                trail.failures.push(Failure::Discarded);
+            }
+            self.account(&trail, &outcome, cause.is_none());
+            let Some(cause) = cause else { return self.respond(outcome) };
+            self.fall_back(cause, outcome);
+        }
+    }
+
+    /// Makes everything ready to ask legacy.
+    fn fall_back(&mut self, cause: FallbackCause, outcome: Result<Answered, ForwardError>) {
+        let Self { state, decision, exchange, outgoing, outside, public_uri, .. } = self;
+        let worker = exchange.connection().worker;
+        if let (Ok(answered), Some(upstream)) = (outcome, decision.upstream) {
+            fallback::discard(answered, state.upstream(upstream), worker);
+        }
+        state.route(decision.route).fallbacks.count(worker, cause);
+        *decision = fallback::to_legacy(&state.table, decision);
+        exchange.falls_back(*decision, cause);
+        outgoing.renew(public_uri.take());
+        outside.asks_legacy();
+        self.fell_back = true;
+    }
+
+    async fn send(&mut self, trail: &mut Trail) -> Result<Answered, ForwardError> {
+        let Self { state, decision, exchange, outgoing, .. } = self;
+        let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else {
+            return Err(ForwardError::NoTarget);
+        };
+        let route = decision.route.map(|index| state.table.route(index));
+        let way = Way {
+            connection: exchange.connection(),
+            upstream,
+            timeouts: state.timeouts(decision),
+            host: route.map_or(&RewriteHost::Keep, |route| &route.rewrite.host),
+        };
+        let breaker = upstream.servers.breaker.as_ref().filter(|_| decision.arm == Arm::Candidate);
+        let ticket = match breaker.map(|breaker| breaker.admit(way.connection.worker)) {
+            None => None,
+            Some(Ok(ticket)) => Some(ticket),
+            Some(Err(stopped)) => {
+                trail.failures.push(Failure::BreakerOpen);
+                return Err(ForwardError::BreakerOpen(stopped));
+            }
+        };
+        let outcome = outgoing.send(&way, trail).await;
+        if let Some(ticket) = ticket {
+            ticket.settle(forward::verdict(&outcome), Instant::now());
+        }
+        outcome
+    }
+
+    /// What happened on the way goes into metrics and log.
+    fn account(&mut self, trail: &Trail, outcome: &Result<Answered, ForwardError>, is_final: bool) {
+        let Self { state, decision, exchange, .. } = self;
+        let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else { return };
+        let route = state.route(decision.route);
+        let worker = exchange.connection().worker;
+        measure(worker, &route.metrics, upstream, decision.arm, trail, is_final && outcome.is_ok());
+        exchange.trail(trail, upstream);
+        if let Err(error) = outcome {
+            let upstream = &upstream.servers.settings.name;
+            tracing::debug!(%error, %upstream, route = %route.name, "no answer");
+        }
+    }
+
+    fn respond(self: Box<Self>, outcome: Result<Answered, ForwardError>) -> Response<ResponseBody> {
+        let Self { state, decision, exchange, outside, upgrade, client_upgrade, fresh_id, .. } = *self;
+        let (worker, fell_back) = (exchange.connection().worker, self.fell_back && outcome.is_ok());
+        let mut response = match outcome {
+            Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let wanted = upgrade.as_ref().filter(|wanted| is_wanted(wanted, &answered));
+                let client_upgrade = client_upgrade.filter(|_| wanted.is_some());
+                switch_protocols(answered, client_upgrade, exchange, &state, &decision)
+            }
+            Ok(answered) => pass_on(answered, exchange, &state, &decision),
+            Err(error) => own(error.answer(), Some(exchange)),
+        };
+        outside.fit(response.headers_mut(), &state, &decision, worker);
+        if fell_back && !response.headers().contains_key(BANYAN_REASON) {
+            response.headers_mut().insert(BANYAN_REASON, HeaderValue::from_static(FELL_BACK));
+        }
+        add_route_fields(response.headers_mut(), &state, &decision, fresh_id);
+        response
+    }
+}
+
+fn is_wanted(wanted: &HeaderValue, answered: &Answered) -> bool {
+    forwarding::is_wanted_switch(Some(wanted), answered.response.headers())
+}
+
+fn measure(
+    worker: usize,
+    route: &RouteMetrics,
+    upstream: &LiveUpstream,
+    arm: Arm,
+    trail: &Trail,
+    answered: bool,
+) {
+    for failure in trail.failures.iter() {
+        route.attempt(worker, arm, Outcome::Failed(failure), trail.upstream_time);
+        upstream.metrics.error(worker, failure);
+    }
+    if answered {
+        route.attempt(worker, arm, Outcome::Answered, trail.upstream_time);
+    }
+    if trail.retries > 0 {
+        route.retried(worker);
+    }
+}
+
+fn clean(head: &mut http::response::Parts, exchange: &Exchange) {
+    forwarding::prepare_answer(head.status, head.version, &mut head.headers, exchange.identity());
+    // Ours, whatever the upstream speaks: an HTTP/1.0 server must not cost the client its connection.
+    head.version = Version::HTTP_11;
+}
+
+/// An ordinary answer: its body streams through.
+fn pass_on(
+    answered: Answered,
+    mut exchange: Exchange,
+    state: &State,
+    decision: &Decision,
+) -> Response<ResponseBody> {
+    let Answered { response, lease, place } = answered;
+    let (mut head, incoming) = response.into_parts();
+    exchange.answered(head.status, place);
+    clean(&mut head, &exchange);
+    let idle = state.timeouts(decision).idle;
+    Response::from_parts(head, ResponseBody::upstream(incoming, lease, exchange, idle))
+}
+
+/// A 101: the client asked for it, so both sides are joined; a 101 nobody asked for is nonsense.
+fn switch_protocols(
+    answered: Answered,
+    client: Option<OnUpgrade>,
+    mut exchange: Exchange,
+    state: &State,
+    decision: &Decision,
+) -> Response<ResponseBody> {
+    let Some(client) = client else {
+        exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
+        exchange.upstream_failed(Failure::BadAnswer);
+        return own(Own::new(StatusCode::BAD_GATEWAY, "bad-answer"), Some(exchange));
+    };
+    let Answered { mut response, lease, place } = answered;
+    let upstream = hyper::upgrade::on(&mut response);
+    let (mut head, _) = response.into_parts();
+    exchange.answered(head.status, place);
+    clean(&mut head, &exchange);
+    let idle = state.timeouts(decision).idle;
+    lease.is_now_upgraded();
+    exchange.connection().stream.is_now_upgraded();
+    tokio::spawn(async move {
+        match upgrade::join(client, upstream, idle).await {
+            Ok((_, to_client)) => exchange.upgraded(to_client),
+            Err(error) => {
+                tracing::debug!(%error, "upgraded stream ended");
+                exchange.broken_off("upgraded-stream");
+            }
+        }
+        // The connection counts against the upstream's limit until here.
+        drop(lease);
+    });
+    Response::from_parts(head, ResponseBody::own(Bytes::new()))
+}
+
+/// What the route's settings add to every answer.
+fn add_route_fields(headers: &mut HeaderMap, state: &State, decision: &Decision, fresh_id: u64) {
+    let Some(route) = decision.route.map(|index| state.table.route(index)) else { return };
+    if let Some(sunset) = &route.sunset {
+        headers.insert(SUNSET, sunset.date.clone());
+        if let Some(link) = &sunset.link {
+            headers.append(header::LINK, link.clone());
+        }
+    }
+    if decision.issue_cookie
+        && let Destination::Split(split) = &route.destination
+        && let Some(name) = &split.issue_cookie
+        && let Ok(cookie) = HeaderValue::try_from(cookie(name, fresh_id))
+    {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// An identity for a client that has none; it never names an arm.
+fn cookie(name: &str, id: u64) -> String {
+    format!("{name}={id:016x}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
+}
