@@ -48,7 +48,9 @@ fn named(outcome: &Result<Answered, ForwardError>) -> Option<FallbackCause> {
             ConnectError::Resolve(_) | ConnectError::Io(_) | ConnectError::Timeout | ConnectError::Exhausted,
         )) => FallbackCause::ConnectError,
         Err(ForwardError::Timeout) => FallbackCause::Timeout,
-        Err(ForwardError::Upstream(_) | ForwardError::UnknownCoding) => FallbackCause::Reset,
+        Err(ForwardError::Upstream(_) | ForwardError::UnknownCoding | ForwardError::NoHead) => {
+            FallbackCause::Reset
+        }
         Err(ForwardError::NoTarget) => FallbackCause::NoTarget,
         Err(ForwardError::BreakerOpen(_)) => FallbackCause::BreakerOpen,
         Err(ForwardError::UploadIdle | ForwardError::UploadBroken) => return None,

@@ -32,6 +32,7 @@ pub(crate) struct Way<'s> {
 }
 
 /// One request on its way to one upstream.
+#[expect(clippy::struct_excessive_bools, reason = "four facts, each by itself")]
 pub(crate) struct Outgoing {
     /// Taken when it is sent, back when it could not be.
     request: Option<Request<RequestBody>>,
@@ -43,6 +44,8 @@ pub(crate) struct Outgoing {
     has_host: bool,
     /// The last attempt went out on a connection made for it.
     is_fresh: bool,
+    /// A byte of an answer has come, so that the upstream has begun to execute it.
+    has_heard: bool,
     pub(crate) progress: Option<Arc<Progress>>,
 }
 
@@ -104,7 +107,7 @@ impl Outgoing {
         let is_safe = request.method().is_safe() && !has_side_effects;
         let has_host = request.headers().contains_key(header::HOST);
         let spare = (is_safe && !has_body).then(|| Spare::of(&request));
-        Self { request: Some(request), is_safe, spare, has_host, is_fresh: false, progress }
+        Self { request: Some(request), is_safe, spare, has_host, is_fresh: false, has_heard: false, progress }
     }
 
     pub(crate) fn is_safe(&self) -> bool {
@@ -139,7 +142,7 @@ impl Outgoing {
     /// Sends the request and waits for the head of the answer.
     ///
     /// One retry, on the same upstream: when connecting failed, when the request came back unsent, or for a
-    /// replayable request when the connection ended before the head of an answer.
+    /// replayable request when the connection ended before the first byte of an answer.
     pub(crate) async fn send(&mut self, way: &Way<'_>, trail: &mut Trail) -> Result<Answered, ForwardError> {
         let servers = &way.upstream.servers;
         loop {
@@ -166,7 +169,7 @@ impl Outgoing {
             if let Some(failure) = error.failure() {
                 trail.failures.push(failure);
             }
-            if self.request.is_none() && error.ended_before_answer() {
+            if self.request.is_none() && !self.has_heard && error.ended_before_answer() {
                 self.request = self.spare.clone().map(Spare::request);
             }
             // Waiting in line was the retry: another wait would only make the line longer.
@@ -198,11 +201,14 @@ impl Outgoing {
         let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
         way.set_host(server, &mut request);
         let inflight = way.upstream.enter(place, worker);
+        lease.expects_answer();
         let sending = lease.sender.try_send_request(request);
         let answer = match &self.progress {
             None => way.head_in_time(sending).await?,
             Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await?,
         };
+        self.has_heard |= lease.has_heard();
+        lease.has_answer();
         match answer {
             Ok(response) if has_unknown_coding(&response) => Err(ForwardError::UnknownCoding),
             Ok(response) => {

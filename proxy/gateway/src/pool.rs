@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,9 @@ use crate::upstream_io::UpstreamIo;
 const MAX_WAITERS: u32 = 1024;
 /// Longest wait for a connection when the limit is reached.
 const WAIT: Duration = Duration::from_secs(1);
+/// Most bytes of an answer before the end of its head. hyper takes heads of 408 KiB; beyond that these are interim
+/// answers, and an upstream that sends them without end would keep a worker busy with nothing else.
+const MAX_BEFORE_HEAD: usize = 512 << 10;
 /// Most idle connections kept by one worker for one target.
 const MAX_IDLE_PER_SHARD: usize = 1024;
 
@@ -164,7 +167,8 @@ impl Pool {
         let limit = self.limit.unwrap_or(u32::MAX);
         let more = |open: u32| (open < limit).then(|| open + 1);
         self.line.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Slot { line: Arc::clone(&self.line), is_upgraded: AtomicBool::new(false) })
+        let (is_upgraded, may_read) = (AtomicBool::new(false), AtomicUsize::new(usize::MAX));
+        Some(Slot { line: Arc::clone(&self.line), is_upgraded, may_read })
     }
 
     async fn connect(&self, worker: usize, slot: Slot) -> Result<Lease, ConnectError> {
@@ -275,9 +279,17 @@ impl Line {
 pub(crate) struct Slot {
     line: Arc<Line>,
     is_upgraded: AtomicBool,
+    /// Bytes that may be read before the head of an answer; the largest number while there is no limit.
+    may_read: AtomicUsize,
 }
 
 impl Slot {
+    /// Counts bytes that were read; false when they are too many.
+    pub(crate) fn may_have_read(&self, count: usize) -> bool {
+        let rest = |rest: usize| if rest == usize::MAX { Some(rest) } else { rest.checked_sub(count) };
+        self.may_read.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok()
+    }
+
     /// What the connection carries is no longer HTTP.
     pub(crate) fn is_upgraded(&self) -> bool {
         self.is_upgraded.load(Ordering::Acquire)
@@ -292,6 +304,20 @@ impl Drop for Slot {
 }
 
 impl Lease {
+    /// From here to [`Self::has_answer`] what is read is counted.
+    pub(crate) fn expects_answer(&self) {
+        self.slot.may_read.store(MAX_BEFORE_HEAD, Ordering::Release);
+    }
+
+    /// A byte of the answer has come. Asked before [`Self::has_answer`].
+    pub(crate) fn has_heard(&self) -> bool {
+        self.slot.may_read.load(Ordering::Acquire) != MAX_BEFORE_HEAD
+    }
+
+    pub(crate) fn has_answer(&self) {
+        self.slot.may_read.store(usize::MAX, Ordering::Release);
+    }
+
     pub(crate) fn is_now_upgraded(&self) {
         self.slot.is_upgraded.store(true, Ordering::Release);
     }

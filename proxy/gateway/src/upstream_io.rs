@@ -1,9 +1,10 @@
-//! The stream to an upstream, forgiving about writes.
+//! The stream to an upstream, forgiving about writes, and with a limit to what may come before the head of an answer.
 //!
 //! A server that refuses an upload (413, 401) answers and closes while the body is still on its way. The
 //! write then fails before the answer is read, and the answer would be lost. So a failed write is
 //! swallowed, and the read side decides: either the answer is there, or the connection ended without one.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::pool::Slot;
+
+/// Too much came before the head of an answer.
+#[derive(Debug)]
+struct Endless;
+
+impl fmt::Display for Endless {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "no head of an answer in all that came")
+    }
+}
+
+impl std::error::Error for Endless {}
+
+/// Whether that is why reading failed.
+pub(crate) fn is_endless(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is_some_and(<dyn std::error::Error + Send + Sync>::is::<Endless>)
+}
 
 pub(crate) struct UpstreamIo {
     stream: TcpStream,
@@ -48,7 +67,10 @@ impl AsyncRead for UpstreamIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let is_too_much = !self.slot.may_have_read(buf.filled().len() - before);
+        Poll::Ready(if is_too_much { Err(io::Error::other(Endless)) } else { Ok(()) })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::body::BodyError;
 use crate::breaker::Stopped;
 use crate::metrics::Failure;
 use crate::pool::ConnectError;
+use crate::upstream_io::is_endless;
 
 /// Why there is no answer from the upstream.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum ForwardError {
     Upstream(hyper::Error),
     /// The answer has a transfer coding besides a single `chunked`.
     UnknownCoding,
+    /// Interim answers without end.
+    NoHead,
 }
 
 impl fmt::Display for ForwardError {
@@ -42,6 +45,7 @@ impl fmt::Display for ForwardError {
             Self::UploadIdle => write!(out, "the client stopped sending"),
             Self::UploadBroken => write!(out, "the client broke off its request"),
             Self::UnknownCoding => write!(out, "the answer has a transfer coding that is not `chunked`"),
+            Self::NoHead => write!(out, "too many interim answers"),
             Self::Upstream(error) => match error.source() {
                 Some(source) => write!(out, "{error}: {source}"),
                 None => write!(out, "{error}"),
@@ -66,7 +70,7 @@ impl ForwardError {
             Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
             Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
             Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
-            Self::UnknownCoding => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
+            Self::UnknownCoding | Self::NoHead => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(error) if error.is_parse() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(_) => Own::new(StatusCode::BAD_GATEWAY, "upstream-reset"),
         }
@@ -83,7 +87,7 @@ impl ForwardError {
             Self::Connect(ConnectError::Timeout) => Failure::ConnectTimeout,
             Self::Connect(ConnectError::Exhausted) => Failure::Exhausted,
             Self::Timeout => Failure::Timeout,
-            Self::UnknownCoding => Failure::BadAnswer,
+            Self::UnknownCoding | Self::NoHead => Failure::BadAnswer,
             Self::Upstream(error) if error.is_parse() => Failure::BadAnswer,
             Self::Upstream(_) => Failure::Reset,
         })
@@ -111,9 +115,11 @@ impl ForwardError {
 
 impl From<hyper::Error> for ForwardError {
     fn from(error: hyper::Error) -> Self {
-        match error.source().and_then(|source| source.downcast_ref::<BodyError>()) {
+        let source = error.source();
+        match source.and_then(|source| source.downcast_ref::<BodyError>()) {
             Some(BodyError::Idle) => Self::UploadIdle,
             Some(BodyError::Sender(_)) => Self::UploadBroken,
+            None if source.is_some_and(is_endless) => Self::NoHead,
             None => Self::Upstream(error),
         }
     }

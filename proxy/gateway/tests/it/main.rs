@@ -15,6 +15,7 @@ mod drain;
 mod ejection;
 mod failures;
 mod fallback;
+mod faults;
 mod forwarding;
 mod frames;
 mod http2;
