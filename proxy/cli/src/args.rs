@@ -15,8 +15,8 @@ use banyan_routes::Share;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
-pub(crate) use process::{Process, RunArgs};
-pub(crate) use words::{Request, Time};
+pub(crate) use process::{Limits, Process, RunArgs};
+pub(crate) use words::{Most, Network, Request, Size, Time};
 use words::{parse_header, parse_pause, parse_percent, parse_request};
 
 /// Exit codes and files, at the end of `banyan --help`.
@@ -97,7 +97,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the proxy
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Say what is wrong with routes.toml
     Check(CheckArgs),
     /// Say where a request goes, and why

@@ -7,7 +7,7 @@ use banyan_routes::Variables;
 use serde::Deserialize;
 
 use crate::admin::{Admin, AdminUrl};
-use crate::args::{Global, LogFormat, Process, Shared};
+use crate::args::{Global, Limits, LogFormat, Most, Network, Process, Shared, Size, Time};
 use crate::failure::{Exit, Failure};
 
 /// Read when it is there.
@@ -42,16 +42,25 @@ struct ConfigFile {
     tls_key: Vec<PathBuf>,
     tls_client_ca: Option<PathBuf>,
     no_h2c: bool,
+    proxy_protocol_from: Vec<Network>,
     legacy: Option<String>,
     state_dir: Option<PathBuf>,
     threads: Option<std::num::NonZeroUsize>,
-    drain_timeout: Option<crate::args::Time>,
-    unready_before_stop: Option<crate::args::Time>,
+    drain_timeout: Option<Time>,
+    unready_before_stop: Option<Time>,
     access_log: Option<String>,
     admin_read_token_file: Option<PathBuf>,
     admin_read_only: bool,
     admin_host: Vec<String>,
     via: bool,
+    max_head_bytes: Option<Size>,
+    max_fields: Option<std::num::NonZeroU16>,
+    max_target_bytes: Option<Size>,
+    head_timeout: Option<Time>,
+    keep_alive_timeout: Option<Time>,
+    max_requests_per_connection: Option<Most>,
+    max_connections: Option<Most>,
+    max_connections_per_address: Option<Most>,
 }
 
 impl Settings {
@@ -149,6 +158,7 @@ fn split(file: ConfigFile) -> (Shared, Process) {
         tls_key: file.tls_key,
         tls_client_ca: file.tls_client_ca,
         no_h2c: file.no_h2c,
+        proxy_protocol_from: file.proxy_protocol_from,
         legacy: file.legacy,
         state_dir: file.state_dir,
         threads: file.threads,
@@ -159,6 +169,16 @@ fn split(file: ConfigFile) -> (Shared, Process) {
         admin_read_only: file.admin_read_only,
         admin_host: file.admin_host,
         via: file.via,
+        limits: Limits {
+            max_head_bytes: file.max_head_bytes,
+            max_fields: file.max_fields,
+            max_target_bytes: file.max_target_bytes,
+            head_timeout: file.head_timeout,
+            keep_alive_timeout: file.keep_alive_timeout,
+            max_requests_per_connection: file.max_requests_per_connection,
+            max_connections: file.max_connections,
+            max_connections_per_address: file.max_connections_per_address,
+        },
     };
     (shared, process)
 }
@@ -190,6 +210,7 @@ pub(crate) fn over(flags: Process, file: Process) -> Process {
         tls_key: list(flags.tls_key, file.tls_key),
         tls_client_ca: flags.tls_client_ca.or(file.tls_client_ca),
         no_h2c: flags.no_h2c || file.no_h2c,
+        proxy_protocol_from: list(flags.proxy_protocol_from, file.proxy_protocol_from),
         legacy: flags.legacy.or(file.legacy),
         state_dir: flags.state_dir.or(file.state_dir),
         threads: flags.threads.or(file.threads),
@@ -200,6 +221,20 @@ pub(crate) fn over(flags: Process, file: Process) -> Process {
         admin_read_only: flags.admin_read_only || file.admin_read_only,
         admin_host: list(flags.admin_host, file.admin_host),
         via: flags.via || file.via,
+        limits: limits(&flags.limits, &file.limits),
+    }
+}
+
+fn limits(flags: &Limits, file: &Limits) -> Limits {
+    Limits {
+        max_head_bytes: flags.max_head_bytes.or(file.max_head_bytes),
+        max_fields: flags.max_fields.or(file.max_fields),
+        max_target_bytes: flags.max_target_bytes.or(file.max_target_bytes),
+        head_timeout: flags.head_timeout.or(file.head_timeout),
+        keep_alive_timeout: flags.keep_alive_timeout.or(file.keep_alive_timeout),
+        max_requests_per_connection: flags.max_requests_per_connection.or(file.max_requests_per_connection),
+        max_connections: flags.max_connections.or(file.max_connections),
+        max_connections_per_address: flags.max_connections_per_address.or(file.max_connections_per_address),
     }
 }
 

@@ -44,7 +44,7 @@ mod view;
 
 pub use admin::{AdminError, AdminOptions};
 pub use banyan_gateway::{
-    AccessLogTarget, CertificateFiles, Drained, Settings, StartError, TlsError, TlsSettings,
+    AccessLogTarget, CertificateFiles, Drained, Limits, Settings, StartError, TlsError, TlsSettings,
 };
 pub use banyan_routes::Variables;
 pub use changes::{change_line, change_lines};

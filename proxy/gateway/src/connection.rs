@@ -1,13 +1,18 @@
 //! One accepted stream: TLS if the listener asks for it, then hyper's server for the version the client speaks, with
 //! deadlines, drain and lingering close.
+//!
+//! - `admission`: who may come in, and who it is.
+
+mod admission;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -18,7 +23,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -26,15 +31,15 @@ use crate::body::ResponseBody;
 use crate::connections::Counted;
 use crate::forwarding::{Peer, Scheme};
 use crate::gateway::Shared;
+use crate::guard::RefusedReason;
 use crate::lazy_sleep::LazySleep;
+use crate::limits::Limits;
 use crate::lingering::{Lingering, StreamState};
 use crate::serve;
+use admission::Admitted;
 
 /// Longest wait for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest wait for the whole head of a request, also the first byte of the next one on an idle connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long a connection is held open after the stop for a request that is on its way.
 const LATECOMER: Duration = Duration::from_secs(1);
@@ -51,8 +56,16 @@ const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 /// Most bytes of one HTTP/2 answer that may wait for the client.
 const SEND_BUFFER: usize = 64 << 10;
-/// Longest list of fields of one HTTP/2 request (RFC 9113 6.5.2).
-const MAX_FIELDS: u32 = 64 << 10;
+/// Most fields of one HTTP/1 request for which hyper needs no memory but its stack.
+const FIELDS_ON_STACK: usize = 100;
+
+/// To a client that takes too long over its head (RFC 9110 15.5.9).
+const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    Banyan-Reason: head-timeout\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 34\r\n\
+    Connection: close\r\n\r\n\
+    408 Request Timeout: head-timeout\n";
 
 /// What every request of one connection shares.
 pub(crate) struct Connection {
@@ -68,6 +81,11 @@ pub(crate) struct Connection {
     turns: AtomicU64,
     /// End of the last turn, in milliseconds since `opened`.
     idle_since_ms: AtomicU64,
+    /// When the first bytes of a head were seen, likewise; 0 while there are none.
+    head_since_ms: AtomicU64,
+    requests: AtomicU64,
+    /// No further requests: of HTTP/2 only, where no answer can say so.
+    is_used_up: AtomicBool,
     spare_timer: Mutex<Option<LazySleep>>,
     _counted: Counted,
 }
@@ -78,26 +96,28 @@ pub(crate) struct Turn(Arc<Connection>);
 impl Connection {
     fn open(
         shared: Arc<Shared>,
-        peer: SocketAddr,
+        admitted: Admitted,
         scheme: Scheme,
-        socket: RawFd,
+        stream: Arc<StreamState>,
         worker: usize,
     ) -> Arc<Self> {
         shared.metrics.connection_opened(worker);
-        let counted = shared.connections.enter();
         let draining = shared.workers.draining(worker);
         Arc::new(Self {
-            peer: Peer::new(peer),
+            peer: Peer::new(admitted.client),
             scheme,
             worker,
             shared,
-            stream: Arc::new(StreamState::of(Some(socket))),
+            stream,
             draining,
             opened: Instant::now(),
             turns: AtomicU64::new(0),
             idle_since_ms: AtomicU64::new(0),
+            head_since_ms: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            is_used_up: AtomicBool::new(false),
             spare_timer: Mutex::default(),
-            _counted: counted,
+            _counted: admitted.counted,
         })
     }
 
@@ -111,28 +131,86 @@ impl Connection {
         *self.spare_timer.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
     }
 
-    /// How long this connection waits for a request that may be on its way when the drain begins.
     fn latecomer(&self) -> Duration {
-        LATECOMER.min(self.shared.settings.drain_timeout / 2)
+        latecomer(&self.shared)
     }
 
     fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
 
-    /// When the next head comes too late; `None` while a request is being answered.
+    async fn begun<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, Broken> {
+        begun(&self.shared, &self.draining, limit, work).await
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.shared.settings.limits
+    }
+
+    /// When the client has rested too long; `None` while a request is being answered.
+    fn rest_deadline(&self) -> Option<Instant> {
+        let rests = self.turns.load(Ordering::Relaxed) == 0;
+        rests.then(|| self.at(&self.idle_since_ms) + self.limits().keep_alive)
+    }
+
+    /// The same with HTTP/1, where what is read while nothing is answered is a head, which has a deadline of its own.
     fn head_deadline(&self) -> Option<Instant> {
-        if self.turns.load(Ordering::Relaxed) > 0 {
-            return None;
+        let rest = self.rest_deadline()?;
+        if !self.stream.has_read() {
+            return Some(rest);
         }
-        let since = Duration::from_millis(self.idle_since_ms.load(Ordering::Relaxed));
-        Some(self.opened + since + HEAD_TIMEOUT)
+        if !self.head_has_begun() {
+            self.set(&self.head_since_ms, Instant::now());
+        }
+        Some(self.at(&self.head_since_ms) + self.limits().head_timeout)
+    }
+
+    fn head_has_begun(&self) -> bool {
+        self.head_since_ms.load(Ordering::Relaxed) > 0
     }
 
     fn is_idle_since(&self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.opened).as_millis();
-        self.idle_since_ms.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.set(&self.idle_since_ms, now);
+        self.head_since_ms.store(0, Ordering::Relaxed);
+        self.stream.is_read_up();
     }
+
+    fn at(&self, ms: &AtomicU64) -> Instant {
+        self.opened + Duration::from_millis(ms.load(Ordering::Relaxed))
+    }
+
+    /// Never to 0, which stands for never.
+    fn set(&self, ms: &AtomicU64, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.opened).as_millis();
+        ms.store(u64::try_from(elapsed).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    /// Counts one more request. True from the last one on that the connection may carry.
+    fn has_its_last(&self) -> bool {
+        let Some(most) = self.limits().requests_per_connection else { return false };
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1 >= most
+    }
+
+    /// Counts a request that hyper refused, and answered itself.
+    fn note(&self, ended: hyper::Result<()>) -> Result<(), Broken> {
+        if let Err(error) = &ended
+            && error.is_parse()
+        {
+            let is_long = error.is_parse_too_large();
+            let reason = if is_long { RefusedReason::HeadTooLong } else { RefusedReason::MalformedHead };
+            self.shared.metrics.refused(self.worker, reason);
+        }
+        Ok(ended?)
+    }
+}
+
+/// How long a connection waits for a request that may be on its way when the drain begins.
+fn latecomer(shared: &Shared) -> Duration {
+    LATECOMER.min(shared.settings.drain_timeout / 2)
 }
 
 impl Drop for Connection {
@@ -171,14 +249,25 @@ pub(crate) async fn serve_stream<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let worker = shared.workers.here();
-    let connection = Connection::open(shared, peer, scheme, socket, worker);
-    let mut stream = Lingering::new(stream, Arc::clone(&connection.stream));
+    let state = Arc::new(StreamState::of(Some(socket)));
+    let mut stream = Lingering::new(stream, Arc::clone(&state));
+    let admitted = match admission::admit(&shared, worker, &mut stream, peer).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            tracing::debug!(client = %peer, error = &*error, "connection refused");
+            return;
+        }
+    };
+    let peer = admitted.client;
+    let connection = Connection::open(shared, admitted, scheme, state, worker);
     let ended = match &connection.shared.tls {
         Some(tls) if scheme == Scheme::Https => {
             // On the heap, so that connections without TLS do not carry the room for it.
             Box::pin(async {
                 let handshake = tls.acceptor.accept(stream);
-                let stream = begun(&connection, HANDSHAKE_TIMEOUT, handshake).await?;
+                let stream = connection.begun(HANDSHAKE_TIMEOUT, handshake).await?;
+                // That was no head.
+                connection.stream.is_read_up();
                 match stream.get_ref().1.alpn_protocol() {
                     Some(b"h2") => serve_http2(&connection, stream).await,
                     _ => serve_http1(&connection, stream).await,
@@ -187,7 +276,7 @@ pub(crate) async fn serve_stream<S>(
             .await
         }
         _ if connection.shared.settings.h2c => {
-            match begun(&connection, HEAD_TIMEOUT, stream.begins_with_http2()).await {
+            match connection.begun(connection.limits().keep_alive, stream.begins_with_http2()).await {
                 Ok(true) => Box::pin(serve_http2(&connection, stream)).await,
                 Ok(false) => serve_http1(&connection, stream).await,
                 Err(error) => Err(error),
@@ -205,21 +294,34 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// What comes before the first request: within a time, and not long after the drain has begun.
 async fn begun<T>(
-    connection: &Connection,
+    shared: &Shared,
+    draining: &watch::Receiver<bool>,
     limit: Duration,
     work: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Broken> {
     let gone = async {
-        stop(connection.draining.clone()).await;
-        sleep(connection.latecomer()).await;
+        stop(draining.clone()).await;
+        sleep(latecomer(shared)).await;
     };
     tokio::select! {
         biased;
         done = work => Ok(done?),
         () = gone => Err("stopped before the first request".into()),
-        () = sleep(limit) => Err("nothing in time".into()),
+        () = sleep(limit) => Err(Late.into()),
     }
 }
+
+/// Nothing came in time.
+#[derive(Debug)]
+struct Late;
+
+impl fmt::Display for Late {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "nothing in time")
+    }
+}
+
+impl std::error::Error for Late {}
 
 async fn serve_http1<S>(connection: &Arc<Connection>, stream: S) -> Result<(), Broken>
 where
@@ -227,25 +329,43 @@ where
 {
     let served_by = Arc::clone(connection);
     let service = service_fn(move |request| answer(&served_by, request));
-    let served = http1::Builder::new()
-        .preserve_header_case(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut served = std::pin::pin!(served);
-    match until_draining(connection, served.as_mut()).await {
-        Stage::Ended(ended) => return Ok(ended?),
-        Stage::HeadTooLate => return Err("no request in time".into()),
-        Stage::Draining => {}
+    let limits = connection.limits();
+    let mut builder = http1::Builder::new();
+    builder.preserve_header_case(true).max_header_size(limits.head_bytes + limits.target_bytes);
+    if limits.fields != FIELDS_ON_STACK {
+        builder.max_headers(limits.fields);
+    }
+    let mut served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    match until_draining(connection, Pin::new(&mut served), Connection::head_deadline).await {
+        Stage::Ended(ended) => return connection.note(ended),
+        Stage::HeadTooLate => return too_late(connection, served.into_parts().map(|parts| parts.io)).await,
+        Stage::Draining | Stage::UsedUp => {}
     }
     // A next request may be on its way, written before its client can know of the stop. It is answered, and the
     // answer ends the connection.
     tokio::select! {
         biased;
-        ended = served.as_mut() => return Ok(ended?),
+        ended = &mut served => return connection.note(ended),
         () = sleep(connection.latecomer()) => {}
     }
-    served.as_mut().graceful_shutdown();
-    until_done(connection, served, 1).await
+    Pin::new(&mut served).graceful_shutdown();
+    until_done(connection, Pin::new(&mut served), 1).await
+}
+
+/// Who has begun a head is told that it was not waited for; who only rested is not.
+async fn too_late<S>(connection: &Connection, stream: Option<TokioIo<S>>) -> Result<(), Broken>
+where
+    S: AsyncWrite + Unpin,
+{
+    if connection.head_has_begun()
+        && let Some(stream) = stream
+    {
+        connection.shared.metrics.refused(connection.worker, RefusedReason::HeadTimeout);
+        let mut stream = stream.into_inner();
+        stream.write_all(TOO_LATE).await?;
+        stream.shutdown().await?;
+    }
+    Err("no request in time".into())
 }
 
 /// RFC 9113. Requests of one connection are answered side by side, on the thread of their connection.
@@ -261,10 +381,10 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(MAX_FIELDS)
+        .max_header_list_size(u32::try_from(connection.limits().head_bytes).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), service);
     let mut served = std::pin::pin!(served);
-    let stage = until_draining(connection, served.as_mut()).await;
+    let stage = until_draining(connection, served.as_mut(), Connection::rest_deadline).await;
     if let Stage::Ended(ended) = stage {
         return Ok(ended?);
     }
@@ -301,13 +421,18 @@ fn answer(
     let connection = Arc::clone(connection);
     let is_http1 = request.version() < Version::HTTP_2;
     let is_head = request.method() == Method::HEAD;
+    let is_last = connection.has_its_last();
+    if is_last && !is_http1 {
+        connection.is_used_up.store(true, Ordering::Relaxed);
+    }
     let answer = serve::answer(&connection, request);
     async move {
         let mut response = answer.await;
         if !is_http1 {
             response = for_http2(response, is_head);
         }
-        if is_http1 && connection.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let ends = is_http1 && (is_last || connection.is_draining());
+        if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
@@ -328,15 +453,17 @@ enum Stage {
     Ended(hyper::Result<()>),
     Draining,
     HeadTooLate,
+    /// It has carried as many requests as it may.
+    UsedUp,
 }
 
-/// Serves until the connection ends, the drain begins, or the client owes a request for too long.
-async fn until_draining<C>(connection: &Connection, mut served: Pin<&mut C>) -> Stage
+/// Serves until the connection ends, the drain begins, it has carried enough, or the client owes a request for too long.
+async fn until_draining<C>(connection: &Connection, mut served: Pin<&mut C>, deadline: Deadline) -> Stage
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut stop = std::pin::pin!(stop(connection.draining.clone()));
-    let mut head = LazySleep::new(connection.opened + HEAD_TIMEOUT);
+    let mut head = LazySleep::new(connection.opened + connection.limits().head_timeout);
     let mut knows_waker = false;
     poll_fn(|cx| {
         // Asked once, it wakes this task; asking it at every turn would cost more than the rest of this. It is asked
@@ -350,15 +477,26 @@ where
         if let Poll::Ready(ended) = served.as_mut().poll(cx) {
             return Poll::Ready(Stage::Ended(ended));
         }
-        poll_head(connection, &mut head, cx)
+        if connection.is_used_up.load(Ordering::Relaxed) {
+            return Poll::Ready(Stage::UsedUp);
+        }
+        poll_head(connection, &mut head, deadline, cx)
     })
     .await
 }
 
+/// When a connection has waited too long for a request; `None` while it has one.
+type Deadline = fn(&Connection) -> Option<Instant>;
+
 /// Ready when the client has owed the head of a request for too long.
-fn poll_head(connection: &Connection, timer: &mut LazySleep, cx: &mut Context<'_>) -> Poll<Stage> {
-    let Some(deadline) = connection.head_deadline() else { return Poll::Pending };
-    if timer.poll_until(cx, deadline).is_pending() {
+fn poll_head(
+    connection: &Connection,
+    timer: &mut LazySleep,
+    deadline: Deadline,
+    cx: &mut Context<'_>,
+) -> Poll<Stage> {
+    let Some(until) = deadline(connection) else { return Poll::Pending };
+    if timer.poll_until(cx, until).is_pending() {
         return Poll::Pending;
     }
     // A client that still takes the last answer, however slowly, owes nothing yet.
@@ -367,7 +505,7 @@ fn poll_head(connection: &Connection, timer: &mut LazySleep, cx: &mut Context<'_
     }
     let now = Instant::now();
     connection.is_idle_since(now);
-    timer.poll_until(cx, now + HEAD_TIMEOUT).map(|()| Stage::HeadTooLate)
+    timer.poll_until(cx, now + connection.limits().keep_alive).map(|()| Stage::HeadTooLate)
 }
 
 /// Ends when the drain begins.

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use banyan_routes::{Arm, RouteTable};
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::breaker::BreakerState;
 use crate::connections::Connections;
 use crate::forwarding::Identity;
+use crate::limits::Limits;
 use crate::metrics::{Distribution, Metrics};
 use crate::server;
 use crate::sockets::Sockets;
@@ -33,6 +35,10 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// HTTP/2 without TLS for clients that begin with its preface (RFC 9113 3.3).
     pub h2c: bool,
+    /// Peers that say in a PROXY header whom they speak for, and must; from others none is taken.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// How much a client may take.
+    pub limits: Limits,
     /// Worker threads.
     pub threads: usize,
     /// How long requests in flight may take to end after a stop.
@@ -41,6 +47,14 @@ pub struct Settings {
     pub access_log: Option<AccessLogTarget>,
     /// Adds `Via: 1.1 banyan` both ways.
     pub via: bool,
+}
+
+impl Settings {
+    /// Whether this peer begins its connections with a PROXY header.
+    pub(crate) fn speaks_for_others(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip().to_canonical();
+        self.proxy_protocol_from.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// Where access log lines go.

@@ -12,10 +12,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, StatusCode, Uri, Version};
+
+use crate::limits::Limits;
 
 /// No body is longer: 1 EiB. hyper would wait for the end of one for ever.
 const MAX_CONTENT_LENGTH: u64 = 1 << 60;
@@ -51,6 +53,10 @@ pub(crate) enum Refused {
     CodingInHttp10,
     /// `Content-Length` beyond anything that can arrive, in bytes.
     LengthAbsurd,
+    /// A target longer than the limit.
+    TargetTooLong,
+    /// More fields than the limit.
+    TooManyFields,
     /// This request has been here before, or passed too many Banyans.
     Loop,
 }
@@ -86,18 +92,28 @@ pub(crate) enum RefusedReason {
     UnknownTransferCoding,
     BadTransferEncoding,
     BodyTooLong,
+    TargetTooLong,
+    TooManyFields,
+    HeadTooLong,
+    HeadTimeout,
+    MalformedHead,
     Loop,
 }
 
 impl RefusedReason {
     /// Every reason, for metrics made ready; in the order of the discriminants.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::BadHost,
         Self::BadTarget,
         Self::ConnectMethod,
         Self::UnknownTransferCoding,
         Self::BadTransferEncoding,
         Self::BodyTooLong,
+        Self::TargetTooLong,
+        Self::TooManyFields,
+        Self::HeadTooLong,
+        Self::HeadTimeout,
+        Self::MalformedHead,
         Self::Loop,
     ];
 
@@ -109,9 +125,27 @@ impl RefusedReason {
             Self::UnknownTransferCoding => "unknown-transfer-coding",
             Self::BadTransferEncoding => "bad-transfer-encoding",
             Self::BodyTooLong => "body-too-long",
+            Self::TargetTooLong => "target-too-long",
+            Self::TooManyFields => "too-many-fields",
+            Self::HeadTooLong => "head-too-long",
+            Self::HeadTimeout => "head-timeout",
+            Self::MalformedHead => "malformed-head",
             Self::Loop => "loop",
         }
     }
+}
+
+/// Checks how large a head is.
+pub(crate) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), Refused> {
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if target.len() > limits.target_bytes {
+        return Err(Refused::TargetTooLong);
+    }
+    // HTTP/2 clients may send one line per cookie, which become one.
+    let cookies = || parts.headers.get_all(COOKIE).iter().skip(1).count();
+    let is_within = |fields: usize| fields <= limits.fields;
+    let count = parts.headers.len();
+    if is_within(count) || is_within(count - cookies()) { Ok(()) } else { Err(Refused::TooManyFields) }
 }
 
 /// Checks a head as hyper read it.
@@ -168,6 +202,8 @@ impl Refused {
         match self {
             Self::Connect | Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
             Self::LengthAbsurd => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Loop => StatusCode::LOOP_DETECTED,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -181,6 +217,8 @@ impl Refused {
             Self::CodingUnknown => RefusedReason::UnknownTransferCoding,
             Self::CodingMalformed | Self::CodingInHttp10 => RefusedReason::BadTransferEncoding,
             Self::LengthAbsurd => RefusedReason::BodyTooLong,
+            Self::TargetTooLong => RefusedReason::TargetTooLong,
+            Self::TooManyFields => RefusedReason::TooManyFields,
             Self::Loop => RefusedReason::Loop,
         }
     }
@@ -198,6 +236,8 @@ impl fmt::Display for Refused {
             Self::CodingMalformed => write!(out, "`Transfer-Encoding` is not exactly `chunked`"),
             Self::CodingInHttp10 => write!(out, "`Transfer-Encoding` in an HTTP/1.0 request"),
             Self::LengthAbsurd => write!(out, "`Content-Length` above {MAX_CONTENT_LENGTH} bytes"),
+            Self::TargetTooLong => write!(out, "the target is too long"),
+            Self::TooManyFields => write!(out, "too many fields"),
             Self::Loop => write!(out, "the request came back to this proxy, or passed too many of them"),
         }
     }

@@ -5,7 +5,8 @@
 //! - `gateway`: the handle by which the rest of the program holds all of this.
 //! - `sockets`: what is listened on, also across processes. `server`: pingora's listeners, threads and shutdown.
 //!   `worker`: what each thread holds for itself.
-//! - `connection`: one accepted stream: hyper's server and deadlines. `tls`: its certificates and handshake.
+//! - `connection`: one accepted stream: who may come in, hyper's server and deadlines. `limits`: how much a client may
+//!   take. `proxy_protocol`: whom a load balancer speaks for. `tls`: its certificates and handshake.
 //!   `lazy_sleep`: a timer for deadlines. `lingering`: closing a stream so that answers arrive. `reset`: so that a broken
 //!   one is seen. `connections`: how many are open, for the drain.
 //! - `guard`: what hyper lets through and we refuse before routing: Host, targets, transfer codings.
@@ -43,10 +44,12 @@ mod gateway;
 mod guard;
 mod health;
 mod lazy_sleep;
+mod limits;
 mod lingering;
 mod metrics;
 mod outside;
 mod pool;
+mod proxy_protocol;
 mod relay;
 mod reset;
 mod resolve;
@@ -65,5 +68,6 @@ pub use breaker::BreakerState;
 pub use gateway::{
     AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, Settings, StartError, TargetStatus,
 };
+pub use limits::Limits;
 pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
 pub use tls::{CertificateFiles, TlsError, TlsSettings};

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::proxy_protocol::{self, Malformed};
 use crate::reset;
 
 /// Longest time spent on a client that keeps sending.
@@ -47,6 +49,7 @@ pub(crate) struct StreamState {
     is_upgraded: AtomicBool,
     is_stalled: AtomicBool,
     has_moved: AtomicBool,
+    has_read: AtomicBool,
     ends_with_close: AtomicBool,
     is_cut: AtomicBool,
     /// The client's socket, while the stream lives.
@@ -77,6 +80,16 @@ impl StreamState {
     /// Whether the client has taken anything since this was last asked, or has something to take still.
     pub(crate) fn is_taking(&self) -> bool {
         self.has_moved.swap(false, Ordering::Relaxed) || self.is_stalled()
+    }
+
+    /// Whether anything was read since [`Self::is_read_up`].
+    pub(crate) fn has_read(&self) -> bool {
+        self.has_read.load(Ordering::Relaxed)
+    }
+
+    /// What was read until now is done with.
+    pub(crate) fn is_read_up(&self) {
+        self.has_read.store(false, Ordering::Relaxed);
     }
 
     /// Bytes wait for the client to take them.
@@ -152,6 +165,25 @@ impl<S: AsyncRead + Unpin> Lingering<S> {
         }
     }
 
+    /// Takes the PROXY header from the beginning of the stream: whom the peer speaks for, if it says so. What was read
+    /// behind it comes again with the next read.
+    pub(crate) async fn proxy_header(&mut self) -> io::Result<Option<SocketAddr>> {
+        self.ahead.reserve(FIRST_READ);
+        loop {
+            match proxy_protocol::parse(&self.ahead) {
+                Ok(Some(header)) => {
+                    self.ahead.advance(header.length);
+                    return Ok(header.client);
+                }
+                Err(malformed) => return Err(io::Error::new(io::ErrorKind::InvalidData, malformed)),
+                Ok(None) if self.stream.read_buf(&mut self.ahead).await? > 0 => {}
+                // Who only looks whether the port is open has done nothing wrong.
+                Ok(None) if self.ahead.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(None) => return Err(io::Error::new(io::ErrorKind::InvalidData, Malformed)),
+            }
+        }
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0_u8; 4096];
         while !self.client_is_done {
@@ -174,6 +206,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
         if !self.ahead.is_empty() {
             let given = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead.split_to(given));
+            self.shared.has_read.store(true, Ordering::Relaxed);
             if self.ahead.is_empty() {
                 self.ahead = BytesMut::new();
             }
@@ -181,7 +214,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
         }
         let before = buf.filled().len();
         let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        self.client_is_done = outcome.is_err() || (buf.filled().len() == before && buf.capacity() > before);
+        let is_empty = buf.filled().len() == before;
+        if !is_empty {
+            self.shared.has_read.store(true, Ordering::Relaxed);
+        }
+        self.client_is_done = outcome.is_err() || (is_empty && buf.capacity() > before);
         Poll::Ready(outcome)
     }
 }

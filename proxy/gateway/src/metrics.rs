@@ -23,6 +23,7 @@ use std::time::Duration;
 use banyan_routes::{Arm, Destination, FallbackCause, Reason, RouteTable};
 use prometheus::process_collector::ProcessCollector;
 
+use crate::connections::Unwelcome;
 use crate::gateway::ArmCounts;
 use crate::guard::RefusedReason;
 use crate::targets::Servers;
@@ -138,6 +139,7 @@ struct RouteSeries {
 #[derive(Default)]
 struct ProcessCell {
     refused: [Count; RefusedReason::ALL.len()],
+    unwelcome: [Count; Unwelcome::ALL.len()],
     informational_dropped: Count,
     panics: Count,
 }
@@ -345,7 +347,12 @@ impl Metrics {
         });
     }
 
-    /// A request was refused before routing.
+    /// A connection was closed before its first request.
+    pub(crate) fn unwelcome(&self, worker: usize, reason: Unwelcome) {
+        self.process.of(worker).unwelcome[reason as usize].add_one();
+    }
+
+    /// A request was refused by its head or its length.
     pub(crate) fn refused(&self, worker: usize, reason: RefusedReason) {
         self.process.of(worker).refused[reason as usize].add_one();
     }

@@ -74,8 +74,9 @@ fn begin(turn: Turn, request: Request<Incoming>) -> Begun {
     let started = Instant::now();
     let connection = turn.connection();
     let (mut parts, incoming) = request.into_parts();
+    let size = guard::check_size(&parts, &connection.shared.settings.limits);
     let loops = connection.shared.identity.check_loop(&parts.headers);
-    if let Err(refused) = guard::check(&parts).map(drop).and(loops) {
+    if let Err(refused) = size.and(guard::check(&parts).map(drop)).and(loops) {
         return refuse(connection, &parts, &refused, started).into();
     }
     guard::to_origin_form(&mut parts);

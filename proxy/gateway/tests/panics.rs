@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use banyan_gateway::{Gateway, Settings};
+use banyan_gateway::{Gateway, Limits, Settings};
 use banyan_routes::{FileSet, RouteTable, SourceFile, Variables};
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
@@ -71,6 +71,8 @@ fn a_panic_is_the_500_of_one_request() {
         listen_tls: Vec::new(),
         tls: None,
         h2c: true,
+        proxy_protocol_from: Vec::new(),
+        limits: Limits::default(),
         threads: 1,
         drain_timeout: Duration::from_secs(5),
         access_log: None,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Time;
+use super::{Most, Network, Size, Time};
 
 /// `run`
 #[derive(Debug, Clone, Default, Args)]
@@ -40,6 +40,15 @@ pub(crate) struct Process {
     /// Refuse HTTP/2 where there is no TLS
     #[arg(long, env = "BANYAN_NO_H2C", hide_env = true)]
     pub(crate) no_h2c: bool,
+    /// Peers that begin with a PROXY header, and must, for example `10.0.0.0/8`; can be repeated
+    #[arg(
+        long,
+        env = "BANYAN_PROXY_PROTOCOL_FROM",
+        hide_env = true,
+        value_name = "NET",
+        value_delimiter = ','
+    )]
+    pub(crate) proxy_protocol_from: Vec<Network>,
     /// Instead of a file: every request goes to this one application
     #[arg(long, env = "BANYAN_LEGACY", hide_env = true, value_name = "URL")]
     pub(crate) legacy: Option<String>,
@@ -70,4 +79,36 @@ pub(crate) struct Process {
     /// Add `Via: 1.1 banyan` in both directions
     #[arg(long, env = "BANYAN_VIA", hide_env = true)]
     pub(crate) via: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+}
+
+/// How much a client may take; docs/limits.md says what becomes of who goes beyond it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct Limits {
+    /// Most bytes of the fields of a request [default: 64KiB]
+    #[arg(long, env = "BANYAN_MAX_HEAD_BYTES", hide_env = true, value_name = "SIZE")]
+    pub(crate) max_head_bytes: Option<Size>,
+    /// Most fields of a request [default: 100]
+    #[arg(long, env = "BANYAN_MAX_FIELDS", hide_env = true, value_name = "N")]
+    pub(crate) max_fields: Option<std::num::NonZeroU16>,
+    /// Longest target of a request [default: 16KiB]
+    #[arg(long, env = "BANYAN_MAX_TARGET_BYTES", hide_env = true, value_name = "SIZE")]
+    pub(crate) max_target_bytes: Option<Size>,
+    /// Longest wait for the rest of a head, and for a PROXY header [default: 30s]
+    #[arg(long, env = "BANYAN_HEAD_TIMEOUT", hide_env = true, value_name = "TIME")]
+    pub(crate) head_timeout: Option<Time>,
+    /// Longest rest of a connection before a request [default: 75s]
+    #[arg(long, env = "BANYAN_KEEP_ALIVE_TIMEOUT", hide_env = true, value_name = "TIME")]
+    pub(crate) keep_alive_timeout: Option<Time>,
+    /// Most requests on one connection [default: none]
+    #[arg(long, env = "BANYAN_MAX_REQUESTS_PER_CONNECTION", hide_env = true, value_name = "N")]
+    pub(crate) max_requests_per_connection: Option<Most>,
+    /// Most connections of clients at a time [default: 65536]
+    #[arg(long, env = "BANYAN_MAX_CONNECTIONS", hide_env = true, value_name = "N")]
+    pub(crate) max_connections: Option<Most>,
+    /// Most connections from one address, from one /64 with IPv6 [default: none]
+    #[arg(long, env = "BANYAN_MAX_CONNECTIONS_PER_ADDRESS", hide_env = true, value_name = "N")]
+    pub(crate) max_connections_per_address: Option<Most>,
 }

@@ -1,8 +1,11 @@
 //! Values with a form of their own.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use banyan_routes::Share;
+use ipnet::IpNet;
 use serde::Deserialize;
 
 /// A time with its unit: `250ms`, `30s`, `1m30s`.
@@ -21,6 +24,96 @@ impl std::str::FromStr for Time {
 }
 
 impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A number of bytes with its unit: `16KiB`, `1MiB`, `500B`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Size(pub(crate) usize);
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)].into_iter().find(|(name, _)| *name == unit);
+        let bytes = unit.and_then(|(_, bytes)| number.parse::<usize>().ok()?.checked_mul(bytes));
+        bytes.map(Self).ok_or_else(|| format!("`{text}` is no size: expected for example `16KiB` or `1MiB`"))
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A limit: a number of at least 1, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Most(pub(crate) Option<u64>);
+
+impl std::str::FromStr for Most {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(number) if number > 0_u64 => Ok(Self(Some(number))),
+            _ if text == "none" => Ok(Self(None)),
+            _ => Err(format!("`{text}` is no limit: expected a number of at least 1, or `none`")),
+        }
+    }
+}
+
+/// In `banyan.toml` a number stands without quotes.
+impl<'de> Deserialize<'de> for Most {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Word;
+
+        impl serde::de::Visitor<'_> for Word {
+            type Value = Most;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "a number of at least 1, or \"none\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Most, E> {
+                number.to_string().parse().map_err(E::custom)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Most, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        from.deserialize_any(Word)
+    }
+}
+
+/// Addresses: `10.0.0.0/8`, or one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Network(pub(crate) IpNet);
+
+impl std::str::FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map(Self).map_err(|_| {
+            format!("`{text}` is no address or network: expected for example `10.0.0.0/8` or `192.0.2.7`")
+        })
+    }
+}
+
+impl TryFrom<String> for Network {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -108,6 +201,40 @@ mod tests {
         for wrong in ["30", "-1s", "soon", ""] {
             assert!(wrong.parse::<Time>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_size_needs_a_unit() {
+        assert_eq!("16KiB".parse::<Size>().unwrap().0, 16_384);
+        assert_eq!("500B".parse::<Size>().unwrap().0, 500);
+        for wrong in ["16", "16 KiB", "16kB", "-1B", "KiB", "", "99999999999999999999MiB"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_number_or_none() {
+        #[derive(Deserialize)]
+        struct File {
+            most: Most,
+        }
+        let in_file = |text: &str| toml::from_str::<File>(&format!("most = {text}")).map(|file| file.most.0);
+        assert_eq!("7".parse::<Most>().unwrap().0, Some(7));
+        assert_eq!("none".parse::<Most>().unwrap().0, None);
+        assert_eq!(in_file("7").unwrap(), Some(7));
+        assert_eq!(in_file("\"none\"").unwrap(), None);
+        for wrong in ["0", "-1", "many", ""] {
+            assert!(wrong.parse::<Most>().is_err(), "{wrong}");
+        }
+        assert!(in_file("0").is_err() && in_file("-1").is_err() && in_file("true").is_err());
+    }
+
+    #[test]
+    fn a_network_may_be_one_address() {
+        let network = |text: &str| text.parse::<Network>().map(|it| it.0.to_string());
+        assert_eq!(network("10.0.0.0/8").unwrap(), "10.0.0.0/8");
+        assert_eq!(network("::1").unwrap(), "::1/128");
+        assert!(network("10.0.0.0/33").is_err() && network("here").is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) const JSON_VERSION: u32 = 1;
 /// Performs one command.
 pub(crate) fn perform(command: Command, settings: &Settings) -> Result<Exit, Failure> {
     match command {
-        Command::Run(args) => run::perform(args, settings),
+        Command::Run(args) => run::perform(*args, settings),
         Command::Check(args) => check::perform(&args, settings),
         Command::Explain(args) => explain::perform(args, settings),
         Command::Diff(args) => diff::perform(&args, settings),

@@ -1,14 +1,16 @@
 //! `banyan run`
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use banyan_control::{
-    AccessLogTarget, AdminError, AdminOptions, CertificateFiles, Drained, ExitReason, LoadError, Registry,
-    RunError, RunOptions, Settings as Gateway, Source, StartError, TlsSettings,
+    AccessLogTarget, AdminError, AdminOptions, CertificateFiles, Drained, ExitReason,
+    Limits as GatewayLimits, LoadError, Registry, RunError, RunOptions, Settings as Gateway, Source,
+    StartError, TlsSettings,
 };
 
-use crate::args::{Process, RunArgs};
+use crate::args::{Limits, Most, Process, RunArgs, Size};
 use crate::failure::{Exit, Failure};
 use crate::settings::{self, ROUTES_FILE, Settings};
 
@@ -16,6 +18,13 @@ use crate::settings::{self, ROUTES_FILE, Settings};
 const LISTEN: &str = "127.0.0.1:8080";
 /// Wait for requests in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Less would refuse what every browser sends; more finds no room in what hyper reads of a head.
+const HEAD_BYTES: RangeInclusive<usize> = 1 << 10..=256 << 10;
+/// Longer ones are not routed.
+const TARGET_BYTES: RangeInclusive<usize> = 1 << 10..=64 << 10;
+/// Room is made for all of them with each request.
+const FIELDS: RangeInclusive<usize> = 10..=1000;
 
 /// Runs the proxy until it is told to end.
 pub(super) fn perform(args: RunArgs, settings: &Settings) -> Result<Exit, Failure> {
@@ -84,11 +93,46 @@ fn gateway(process: &Process) -> Result<Gateway, Failure> {
         tls: tls(process)?,
         listen_tls,
         h2c: !process.no_h2c,
+        proxy_protocol_from: process.proxy_protocol_from.iter().map(|network| network.0).collect(),
+        limits: limits(&process.limits)?,
         threads: process.threads.map_or_else(cores, std::num::NonZero::get),
         drain_timeout: process.drain_timeout.map_or(DRAIN_TIMEOUT, |time| time.0),
         access_log: process.access_log.as_deref().map(access_log),
         via: process.via,
     })
+}
+
+fn limits(flags: &Limits) -> Result<GatewayLimits, Failure> {
+    let usual = GatewayLimits::default();
+    let size = |flag: Option<Size>, usual: usize| flag.map_or(usual, |size| size.0);
+    let head_bytes = size(flags.max_head_bytes, usual.head_bytes);
+    let target_bytes = size(flags.max_target_bytes, usual.target_bytes);
+    let fields = flags.max_fields.map_or(usual.fields, |most| most.get().into());
+    within(head_bytes, "--max-head-bytes", &HEAD_BYTES, "64KiB")?;
+    within(target_bytes, "--max-target-bytes", &TARGET_BYTES, "16KiB")?;
+    within(fields, "--max-fields", &FIELDS, "100")?;
+    Ok(GatewayLimits {
+        head_bytes,
+        fields,
+        target_bytes,
+        head_timeout: flags.head_timeout.map_or(usual.head_timeout, |time| time.0),
+        keep_alive: flags.keep_alive_timeout.map_or(usual.keep_alive, |time| time.0),
+        requests_per_connection: most(flags.max_requests_per_connection, usual.requests_per_connection),
+        connections: most(flags.max_connections, usual.connections),
+        connections_per_address: most(flags.max_connections_per_address, usual.connections_per_address),
+    })
+}
+
+fn most(flag: Option<Most>, usual: Option<u64>) -> Option<u64> {
+    flag.map_or(usual, |most| most.0)
+}
+
+fn within(found: usize, flag: &str, range: &RangeInclusive<usize>, usual: &str) -> Result<(), Failure> {
+    if range.contains(&found) {
+        return Ok(());
+    }
+    let message = format!("`{flag}` must be from {} to {}, found {found}", range.start(), range.end());
+    Err(Failure::new(Exit::Usage, message).hint(format!("{flag} {usual}")))
 }
 
 /// Certificates and TLS addresses come together or not at all.

@@ -114,3 +114,22 @@ fn every_routes_toml_in_the_documents_is_accepted() {
     }
     assert!(checked > 0, "README.md shows a whole file");
 }
+
+/// Each flag of docs/limits.md with its default; a gateway's test holds the page against the code.
+#[test]
+fn the_help_names_every_limit_and_its_default() {
+    let page = fs::read_to_string(house().join("docs/limits.md")).unwrap();
+    let help = banyan().args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut seen = 0;
+    for row in page.lines().filter(|line| line.contains("| `--")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (default, flag) = (cells[2], cells[3].trim_matches('`'));
+        let own = help.split_once(&format!(" {flag} ")).unwrap_or_else(|| panic!("no {flag} in the help")).1;
+        let own = own.split(" --").next().unwrap();
+        assert!(own.contains(&format!("[default: {default}]")), "{flag} {default}: {own}");
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen} flags");
+}

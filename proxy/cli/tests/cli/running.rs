@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use banyan_control::{AdminOptions, Proxy, Registry, RunOptions, Settings, Source, environment};
+use banyan_control::{AdminOptions, Limits, Proxy, Registry, RunOptions, Settings, Source, environment};
 
 /// Everything that is waited for comes far sooner.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -39,6 +39,8 @@ impl Running {
                 listen_tls: Vec::new(),
                 tls: None,
                 h2c: true,
+                proxy_protocol_from: Vec::new(),
+                limits: Limits::default(),
                 threads: 1,
                 drain_timeout: Duration::from_secs(1),
                 access_log: None,

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::application::Application;
 use crate::banyan::{Banyan, legacy_at, moving};
 use crate::bodies::empty;
 use crate::client::{self, request};
 use crate::load::{AfterClose, Load};
-use crate::process::{free_address, program};
+use crate::process::{allow_descriptors, free_address, program};
 use crate::{PATIENCE, until};
 
 async fn is_served(banyan: &Banyan) {
@@ -117,8 +118,48 @@ async fn a_log_without_a_reader_stops_nothing() {
                 let _ = child.wait();
                 return None;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     });
     assert_eq!(ended.await.unwrap().expect("it ends when told").code(), Some(0));
+}
+
+/// Time that a process has had on a processor, in hundredths of a second.
+fn ticks(id: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let (_, fields) = text.rsplit_once(')').unwrap();
+    fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+}
+
+fn descriptors(id: u32) -> u64 {
+    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count() as u64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn descriptors_are_waited_for_and_not_spun_on() {
+    let legacy = Application::start("legacy").await;
+    let banyan = Banyan::before(legacy.address).await;
+    let mut inside = client::Client::connect(banyan.address).await.unwrap();
+    assert_eq!(inside.send(request("GET", "/", empty())).await.unwrap().status, 200);
+    let most = descriptors(banyan.id()) + 8;
+    allow_descriptors(banyan.id(), most);
+    // The system takes connections for a listener that does not.
+    let mut crowd = Vec::new();
+    for _ in 0..40 {
+        crowd.push(tokio::net::TcpStream::connect(banyan.address).await.unwrap());
+    }
+    until("there are none left", async || descriptors(banyan.id()) >= most).await;
+    // What is measured is a time without anything to do.
+    let before = ticks(banyan.id());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let spent = ticks(banyan.id()) - before;
+    assert!(spent < 100, "{spent} of 300 hundredths of a second");
+    assert_eq!(inside.send(request("GET", "/", empty())).await.unwrap().status, 200, "who is in is served");
+    drop(crowd);
+    until("others are served again", async || {
+        tokio::time::timeout(PATIENCE, client::get(banyan.address, "/"))
+            .await
+            .is_ok_and(|answer| answer.is_ok_and(|answer| answer.status == 200))
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use banyan_control::api::{Config, History, Reload, ReloadResult};
-use banyan_control::{AdminOptions, Proxy, Registry, RunError, RunOptions, Settings, Source};
+use banyan_control::{AdminOptions, Limits, Proxy, Registry, RunError, RunOptions, Settings, Source};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
@@ -143,6 +143,8 @@ pub(crate) fn options(folder: &Path) -> RunOptions {
             listen_tls: Vec::new(),
             tls: None,
             h2c: true,
+            proxy_protocol_from: Vec::new(),
+            limits: Limits::default(),
             threads: 1,
             // pingora's threads stay for as long. They must not end before the tests do: pingora finds the
             // runtime of a thread by a number that the next thread may get, and then starts on a dead one.

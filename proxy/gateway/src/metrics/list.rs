@@ -107,7 +107,12 @@ pub(super) const BREAKER_TRANSITIONS: MetricInfo = counter(
 pub(super) const INFLIGHT: MetricInfo =
     gauge("banyan_inflight_requests", "Requests at an upstream now.", &["upstream"]);
 pub(super) const REFUSED: MetricInfo =
-    counter("banyan_refused_total", "Requests refused before routing.", &["reason"]);
+    counter("banyan_refused_total", "Requests refused by their head or their length.", &["reason"]);
+pub(super) const CONNECTIONS_REFUSED: MetricInfo = counter(
+    "banyan_connections_refused_total",
+    "Client connections closed before their first request.",
+    &["reason"],
+);
 pub(super) const CONNECTIONS: MetricInfo =
     gauge("banyan_open_connections", "Client connections open now.", &[]);
 pub(super) const INFORMATIONAL_DROPPED: MetricInfo = counter(
@@ -146,6 +151,7 @@ pub const METRICS: &[MetricInfo] = &[
     BREAKER_TRANSITIONS,
     INFLIGHT,
     REFUSED,
+    CONNECTIONS_REFUSED,
     CONNECTIONS,
     INFORMATIONAL_DROPPED,
     PANICS,

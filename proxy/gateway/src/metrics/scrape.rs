@@ -13,6 +13,7 @@ use super::list::{self, METRICS, MetricInfo, MetricKind};
 use super::{
     ARMS, ArmCell, CODE_CLASSES, Failure, Metrics, RouteCell, failing, locked, place_of_arm, place_of_reason,
 };
+use crate::connections::Unwelcome;
 use crate::guard::RefusedReason;
 
 /// What Prometheus calls when it scrapes.
@@ -94,6 +95,10 @@ impl Metrics {
         for reason in RefusedReason::ALL {
             let count = self.process.sum(|cell| &cell.refused[reason as usize]);
             sheet.count(&list::REFUSED, &[reason.as_str()], count);
+        }
+        for reason in Unwelcome::ALL {
+            let count = self.process.sum(|cell| &cell.unwelcome[reason as usize]);
+            sheet.count(&list::CONNECTIONS_REFUSED, &[reason.as_str()], count);
         }
         sheet.gauge(&list::CONNECTIONS, &[], as_float(self.connections.level()));
         let dropped = self.process.sum(|cell| &cell.informational_dropped);

@@ -116,6 +116,12 @@ impl Client {
         Some(self.answer().await)
     }
 
+    /// The status of GET, or `None` when the connection is closed instead.
+    pub(crate) async fn next_status(&mut self) -> Option<u16> {
+        let _ = self.stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        self.next().await.map(|answer| answer.status)
+    }
+
     async fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {

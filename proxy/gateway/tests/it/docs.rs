@@ -1,8 +1,8 @@
-//! docs/metrics.md is made from the list of metrics.
+//! docs/metrics.md is made from the list of metrics, docs/limits.md holds the defaults.
 
 use std::fmt::Write as _;
 
-use banyan_gateway::{METRICS, MetricKind};
+use banyan_gateway::{Limits, METRICS, MetricKind};
 
 use crate::pages;
 
@@ -31,4 +31,39 @@ fn page() -> String {
 #[test]
 fn the_page_of_metrics_is_current() {
     pages::check("metrics.md", "docs", &page());
+}
+
+/// The default of a limit in docs/limits.md, by its flag.
+fn documented(page: &str, flag: &str) -> String {
+    let row = page.lines().find(|line| line.contains(&format!("| `{flag}` |")));
+    let row = row.unwrap_or_else(|| panic!("docs/limits.md has no row for `{flag}`"));
+    row.split('|').nth(2).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_page_of_limits_has_the_defaults() {
+    let page = include_str!("../../../../docs/limits.md");
+    let Limits {
+        head_bytes,
+        fields,
+        target_bytes,
+        head_timeout,
+        keep_alive,
+        requests_per_connection,
+        connections,
+        connections_per_address,
+    } = Limits::default();
+    let most = |limit: Option<u64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+    for (flag, default) in [
+        ("--max-head-bytes", format!("{}KiB", head_bytes >> 10)),
+        ("--max-fields", fields.to_string()),
+        ("--max-target-bytes", format!("{}KiB", target_bytes >> 10)),
+        ("--head-timeout", format!("{}s", head_timeout.as_secs())),
+        ("--keep-alive-timeout", format!("{}s", keep_alive.as_secs())),
+        ("--max-requests-per-connection", most(requests_per_connection)),
+        ("--max-connections", most(connections)),
+        ("--max-connections-per-address", most(connections_per_address)),
+    ] {
+        assert_eq!(documented(page, flag), default, "{flag}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use banyan_gateway::{Drained, Gateway, Settings};
+use banyan_gateway::{Drained, Gateway, Limits, Settings};
 use banyan_routes::{FileSet, RouteTable, SourceFile, Variables};
 use tokio::sync::watch;
 
@@ -31,6 +31,8 @@ pub(crate) fn settings() -> Settings {
         listen_tls: Vec::new(),
         tls: None,
         h2c: true,
+        proxy_protocol_from: Vec::new(),
+        limits: Limits::default(),
         threads: 2,
         drain_timeout: Duration::from_secs(5),
         access_log: None,
@@ -90,12 +92,20 @@ impl Proxy {
 
     /// The value of one series, its labels in any order; 0 when it is not there.
     pub(crate) fn metric(&self, series: &str) -> f64 {
+        self.value(series).map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The same of a series that counts.
+    pub(crate) fn count(&self, series: &str) -> u64 {
+        self.value(series).map_or(0, |value| value.parse().unwrap())
+    }
+
+    fn value(&self, series: &str) -> Option<String> {
         let wanted = labels_in_order(series);
         let text = self.metrics();
         let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-        let value =
-            lines.filter(|(found, _)| labels_in_order(found) == wanted).map(|(_, value)| value).next();
-        value.map_or(0.0, |value| value.parse().unwrap())
+        let mut values = lines.filter(|(found, _)| labels_in_order(found) == wanted);
+        values.next().map(|(_, value)| value.to_owned())
     }
 
     /// Polls until something holds.

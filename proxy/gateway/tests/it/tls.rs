@@ -22,13 +22,13 @@ use crate::proxy::{Proxy, legacy_at, settings, table};
 use crate::upstream::Upstream;
 
 /// An authority and a folder for what it signs.
-struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -40,7 +40,7 @@ impl Authority {
     }
 
     /// Writes `name.pem` and `name.key`.
-    fn sign(&self, name: &str, hosts: &[&str]) -> CertificateFiles {
+    pub(crate) fn sign(&self, name: &str, hosts: &[&str]) -> CertificateFiles {
         let mut params =
             CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         params.extended_key_usages =
@@ -63,7 +63,7 @@ impl Authority {
     }
 
     /// A client that trusts this authority.
-    fn client(&self, protocols: &[&[u8]], identity: Option<&CertificateFiles>) -> TlsConnector {
+    pub(crate) fn client(&self, protocols: &[&[u8]], identity: Option<&CertificateFiles>) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -85,7 +85,7 @@ impl Authority {
     }
 }
 
-fn with_tls(certificates: Vec<CertificateFiles>, client_ca: Option<PathBuf>) -> Settings {
+pub(crate) fn with_tls(certificates: Vec<CertificateFiles>, client_ca: Option<PathBuf>) -> Settings {
     Settings {
         listen_tls: vec!["127.0.0.1:0".parse().unwrap()],
         tls: Some(TlsSettings { certificates, client_ca }),
@@ -102,7 +102,7 @@ async fn connect(
     connector.connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
 }
 
-async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n").await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
