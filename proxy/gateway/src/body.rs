@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep_until};
 use crate::connection::{Connection, Turn};
 use crate::exchange::Exchange;
 use crate::expect::Gate;
+use crate::guard::RefusedReason;
 use crate::pool::Lease;
 use crate::relay::Relay;
 
@@ -26,6 +27,8 @@ pub(crate) enum BodyError {
     Sender(hyper::Error),
     /// Nothing moved for the idle time.
     Idle,
+    /// More than the route takes.
+    TooLong,
 }
 
 impl fmt::Display for BodyError {
@@ -33,6 +36,7 @@ impl fmt::Display for BodyError {
         match self {
             Self::Sender(error) => write!(out, "the sender broke off: {error}"),
             Self::Idle => write!(out, "nothing moved for too long"),
+            Self::TooLong => write!(out, "it is too long"),
         }
     }
 }
@@ -48,11 +52,13 @@ pub(crate) enum RequestBody {
 /// A client's body on its way.
 pub(crate) struct Upload {
     /// The connection is not idle while it goes on, be the answer complete or not.
-    _turn: Turn,
+    turn: Turn,
     incoming: Incoming,
     progress: Arc<Progress>,
     gate: Option<Gate>,
     silence: Silence,
+    /// Most bytes that the route takes.
+    most: u64,
 }
 
 /// A timer that exists only while nothing moves: most bodies never need one.
@@ -95,8 +101,10 @@ impl RequestBody {
         progress: Arc<Progress>,
         gate: Option<Gate>,
         idle: Duration,
+        most: Option<u64>,
     ) -> Self {
-        Self::Client(Box::new(Upload { _turn: turn, incoming, progress, gate, silence: Silence::new(idle) }))
+        let (silence, most) = (Silence::new(idle), most.unwrap_or(u64::MAX));
+        Self::Client(Box::new(Upload { turn, incoming, progress, gate, silence, most }))
     }
 }
 
@@ -158,6 +166,11 @@ impl Upload {
         match &frame {
             Some(Ok(frame)) if frame.is_data() => {
                 self.progress.moved(frame.data_ref().map_or(0, Bytes::len));
+                if self.progress.bytes() > self.most {
+                    let connection = self.turn.connection();
+                    connection.shared.metrics.refused(connection.worker, RefusedReason::BodyTooLong);
+                    return Poll::Ready(Some(Err(BodyError::TooLong)));
+                }
             }
             // Trailers are the end, too.
             Some(_) | None => self.progress.end(),

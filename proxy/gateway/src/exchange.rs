@@ -14,6 +14,7 @@ use crate::forward::Trail;
 use crate::forwarding::Identity;
 use crate::metrics::Failure;
 use crate::pool::Lease;
+use crate::room::Seat;
 use crate::state::LiveUpstream;
 use crate::worker::InForce;
 
@@ -33,6 +34,8 @@ pub(crate) struct Exchange {
     /// The server whose answer is on its way.
     server: Option<usize>,
     progress: Option<Arc<Progress>>,
+    /// Where the upstream has a limit.
+    seat: Option<Seat>,
     bytes_out: u64,
     /// Present only while the access log is on.
     entry: Option<Box<Entry>>,
@@ -59,6 +62,7 @@ impl Exchange {
             status: CLIENT_LEFT,
             server: None,
             progress: None,
+            seat: None,
             bytes_out: 0,
             entry,
             is_open: true,
@@ -109,6 +113,11 @@ impl Exchange {
 
     pub(crate) fn upload(&mut self, progress: Arc<Progress>) {
         self.progress = Some(progress);
+    }
+
+    /// The upstream has room for this request, if it was asked; the place at another is given back.
+    pub(crate) fn takes(&mut self, seat: Option<Seat>) {
+        self.seat = seat;
     }
 
     /// What happened on the way to the upstream.
@@ -163,6 +172,7 @@ impl Exchange {
             return;
         }
         self.ended = Instant::now();
+        self.seat = None;
         let duration = self.ended.duration_since(self.started);
         let worker = self.connection().worker;
         if let (Some(upstream), Some(place)) = (self.upstream(), self.server) {

@@ -44,16 +44,24 @@ pub(crate) fn cause(
 fn named(outcome: &Result<Answered, ForwardError>) -> Option<FallbackCause> {
     Some(match outcome {
         Ok(answered) => FallbackCause::Status(answered.response.status()),
-        Err(ForwardError::Connect(
-            ConnectError::Resolve(_) | ConnectError::Io(_) | ConnectError::Timeout | ConnectError::Exhausted,
-        )) => FallbackCause::ConnectError,
+        Err(
+            ForwardError::Busy
+            | ForwardError::Connect(
+                ConnectError::Resolve(_)
+                | ConnectError::Io(_)
+                | ConnectError::Timeout
+                | ConnectError::Exhausted,
+            ),
+        ) => FallbackCause::ConnectError,
         Err(ForwardError::Timeout) => FallbackCause::Timeout,
         Err(ForwardError::Upstream(_) | ForwardError::UnknownCoding | ForwardError::NoHead) => {
             FallbackCause::Reset
         }
         Err(ForwardError::NoTarget) => FallbackCause::NoTarget,
         Err(ForwardError::BreakerOpen(_)) => FallbackCause::BreakerOpen,
-        Err(ForwardError::UploadIdle | ForwardError::UploadBroken) => return None,
+        Err(ForwardError::UploadIdle | ForwardError::UploadBroken | ForwardError::UploadTooLong) => {
+            return None;
+        }
     })
 }
 

@@ -287,7 +287,7 @@ pub(crate) fn verdict(outcome: &Result<Answered, ForwardError>) -> Verdict {
         Ok(answered) if breaker::is_error(answered.response.status()) => Verdict::Bad,
         Ok(_) => Verdict::Good,
         Err(error) => match error.failure() {
-            None | Some(Failure::NoTarget | Failure::BreakerOpen) => Verdict::Neither,
+            None | Some(Failure::NoTarget | Failure::BreakerOpen | Failure::Busy) => Verdict::Neither,
             Some(_) => Verdict::Bad,
         },
     }

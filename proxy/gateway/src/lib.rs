@@ -21,7 +21,7 @@
 //!   outlives an early answer.
 //! - `fallback`: when a candidate cannot answer and legacy may. `breaker`: when a candidate is not asked at all.
 //! - `pool`: idle connections, per worker thread, borrowed across threads. `targets`: which server of an upstream.
-//!   `ejection`: what a server's record says of it.
+//!   `ejection`: what a server's record says of it. `room`: how many requests an upstream takes.
 //! - `health`: active checks. `resolve`: names to addresses. `dial`: to whichever answers first. `upkeep`: what happens now
 //!   and then, on a thread of its own.
 //! - `upgrade`: both sides of a 101 joined.
@@ -53,6 +53,7 @@ mod proxy_protocol;
 mod relay;
 mod reset;
 mod resolve;
+mod room;
 mod serve;
 mod server;
 mod sockets;

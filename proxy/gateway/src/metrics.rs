@@ -64,11 +64,13 @@ pub(crate) enum Failure {
     BreakerOpen,
     /// The status of an answer is a cause to fall back.
     Discarded,
+    /// As many requests there as there may be.
+    Busy,
 }
 
 impl Failure {
     /// Every failure, in the order of the discriminants.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Resolve,
         Self::Connect,
         Self::ConnectTimeout,
@@ -80,6 +82,7 @@ impl Failure {
         Self::NoTarget,
         Self::BreakerOpen,
         Self::Discarded,
+        Self::Busy,
     ];
 
     /// The metric label.
@@ -96,6 +99,7 @@ impl Failure {
             Self::NoTarget => "no-target",
             Self::BreakerOpen => "breaker-open",
             Self::Discarded => "discarded",
+            Self::Busy => "busy",
         }
     }
 }

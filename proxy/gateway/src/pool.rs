@@ -32,6 +32,9 @@ const MAX_BEFORE_HEAD: usize = 512 << 10;
 /// Most idle connections kept by one worker for one target.
 const MAX_IDLE_PER_SHARD: usize = 1024;
 
+/// Most fields of an answer. Above 100 hyper needs memory for them with each answer.
+const MAX_FIELDS: usize = 256;
+
 type Sender = http1::SendRequest<RequestBody>;
 
 /// Connections to one target.
@@ -176,6 +179,7 @@ impl Pool {
         let slot = Arc::new(slot);
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
+            .max_headers(MAX_FIELDS)
             .handshake(TokioIo::new(UpstreamIo::new(stream, Arc::clone(&slot))))
             .await
             .map_err(|error| ConnectError::Io(io::Error::other(error)))?;

@@ -24,7 +24,7 @@ use crate::exchange::Exchange;
 use crate::expect::Opener;
 use crate::forward::Outgoing;
 use crate::forwarding::Onward;
-use crate::guard::Refused;
+use crate::guard::{Refused, RefusedReason};
 use crate::metrics::DEFAULT_ROUTE;
 use crate::outside::Outside;
 use crate::state::State;
@@ -136,6 +136,9 @@ fn decided(turn: Turn, mut parts: request::Parts, incoming: Incoming, started: I
     if decision.upstream.is_none() {
         return answer_alone(&state, &decision, exchange).into();
     }
+    if state.max_body(&decision).is_some_and(|most| incoming.size_hint().lower() > most) {
+        return too_long(exchange).into();
+    }
     let public_uri = state.table.prefix_rewrite(&decision).map(|_| parts.uri.clone());
     if let Err(refusal) = outside.rewrite_target(&state, &decision, &mut parts.uri) {
         return own(refusal, Some(exchange)).into();
@@ -208,6 +211,13 @@ fn answer_alone(state: &State, decision: &Decision, exchange: Exchange) -> Respo
     own(refusal, Some(exchange))
 }
 
+/// Known from the length alone: nobody is asked, and no byte of it for.
+fn too_long(exchange: Exchange) -> Response<ResponseBody> {
+    let connection = exchange.connection();
+    connection.shared.metrics.refused(connection.worker, RefusedReason::BodyTooLong);
+    own(Own::new(StatusCode::PAYLOAD_TOO_LARGE, RefusedReason::BodyTooLong.as_str()), Some(exchange))
+}
+
 fn own(answer: Own, exchange: Option<Exchange>) -> Response<ResponseBody> {
     let text = answer.text();
     if let Some(exchange) = exchange {
@@ -238,8 +248,9 @@ fn outgoing(
     let progress = Progress::begin();
     let (gate, opener) = expect::is_expected(&parts.headers).then(expect::gate).unzip();
     let turn = Turn::begin(connection);
-    let body =
-        RequestBody::client(turn, incoming, Arc::clone(&progress), gate, state.timeouts(decision).idle);
+    let idle = state.timeouts(decision).idle;
+    let most = state.max_body(decision);
+    let body = RequestBody::client(turn, incoming, Arc::clone(&progress), gate, idle, most);
     let mut request = Request::from_parts(parts, body);
     watch_interim(connection, opener, &mut request);
     Outgoing::new(request, Some(progress), has_side_effects)

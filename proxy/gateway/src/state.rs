@@ -98,6 +98,10 @@ impl State {
         index.map_or(&self.default, |index| &self.routes[index.0 as usize])
     }
 
+    pub(crate) fn max_body(&self, decision: &Decision) -> Option<u64> {
+        decision.route.map_or(self.table.max_body(), |route| self.table.route(route).max_body)
+    }
+
     pub(crate) fn timeouts(&self, decision: &Decision) -> &Timeouts {
         decision.route.map_or(self.table.timeouts(), |route| &self.table.route(route).timeouts)
     }

@@ -11,6 +11,7 @@ use crate::breaker::Breaker;
 use crate::ejection::Record;
 use crate::pool::Pool;
 use crate::resolve::Addresses;
+use crate::room::Room;
 use crate::worker::Tally;
 
 /// One upstream while the process runs. Kept across reloads for as long as its settings stay the same.
@@ -18,6 +19,7 @@ pub(crate) struct Servers {
     pub(crate) settings: Upstream,
     pub(crate) targets: Box<[Arc<Server>]>,
     pub(crate) breaker: Option<Breaker>,
+    pub(crate) room: Option<Arc<Room>>,
     started: Instant,
 }
 
@@ -36,7 +38,14 @@ impl Servers {
     pub(crate) fn new(settings: &Upstream, workers: usize) -> Self {
         let targets = settings.targets.iter().map(|target| Arc::new(Server::new(target, settings, workers)));
         let breaker = settings.breaker.map(|breaker| Breaker::new(breaker, &settings.name, workers));
-        Self { settings: settings.clone(), targets: targets.collect(), breaker, started: Instant::now() }
+        let room = settings.max_requests.map(Room::new);
+        Self {
+            settings: settings.clone(),
+            targets: targets.collect(),
+            breaker,
+            room,
+            started: Instant::now(),
+        }
     }
 
     /// Equal in everything but the place in the file.

@@ -20,6 +20,8 @@ pub(crate) struct Parts {
     pub(crate) legacy: UpstreamIndex,
     /// Those of requests that no route matches.
     pub(crate) timeouts: Timeouts,
+    /// Longest body of such requests.
+    pub(crate) max_body: Option<u64>,
     /// Peers whose forwarding fields are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Whether an empty set of routes may replace one that is not empty.
@@ -63,6 +65,7 @@ impl RouteTable {
         let mut table = Self {
             legacy: parts.legacy,
             timeouts: parts.timeouts,
+            max_body: parts.max_body,
             trusted_proxies: parts.trusted_proxies.into(),
             allow_empty: parts.allow_empty,
             rewrite: Rewrite { answers: parts.rewrite_answers, ..Rewrite::default() },

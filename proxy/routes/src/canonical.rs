@@ -69,6 +69,7 @@ pub(crate) fn defaults(table: &RouteTable) -> Vec<Field> {
         ("allow_empty", Bytes::number(&table.allow_empty)),
     ];
     fields.extend(answers_field(&table.rewrite));
+    fields.extend(most_field("max_body", table.max_body));
     fields
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn route(table: &RouteTable, route: &Route) -> Vec<Field> {
         store,
         side_effects,
         timeouts: Timeouts { response, idle },
+        max_body,
         rewrite,
         sunset,
         meta,
@@ -115,6 +117,7 @@ pub(crate) fn route(table: &RouteTable, route: &Route) -> Vec<Field> {
         ("meta", Bytes::all(meta.iter().flat_map(|(key, value)| [key, value]))),
     ];
     fields.extend(answers_field(rewrite));
+    fields.extend(most_field("max_body", *max_body));
     fields.extend(destination_fields(table, destination));
     fields
 }
@@ -128,6 +131,7 @@ pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
         connect_timeout,
         keep_alive,
         max_connections,
+        max_requests,
         breaker,
         origin: _,
     } = upstream;
@@ -139,6 +143,7 @@ pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
         ("keep_alive", Bytes::time(*keep_alive)),
         ("max_connections", Bytes::optional(max_connections.map(|it| it.to_string()))),
     ];
+    fields.extend(most_field("max_requests", *max_requests));
     // Only where there is one: files without it keep the hash they had.
     fields.extend(breaker.as_ref().map(|breaker| ("breaker", breaker_bytes(breaker))));
     fields
@@ -215,6 +220,11 @@ fn method_bytes(methods: &MethodSet) -> Bytes {
 /// Absent where answers are rewritten, so that a table without the key has the identity it had before there was one.
 fn answers_field(rewrite: &Rewrite) -> Option<Field> {
     (!rewrite.answers).then(|| ("rewrite_answers", Bytes::number(&false)))
+}
+
+/// Absent where there is no limit, for the same reason.
+fn most_field(key: &'static str, most: Option<impl ToString>) -> Option<Field> {
+    most.map(|most| (key, Bytes::number(&most)))
 }
 
 /// Without the answers, which have a key of their own.

@@ -16,6 +16,7 @@ impl fmt::Display for RouteTable {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         writeln!(out, "legacy: {}", self.upstream(self.legacy).name)?;
         timeouts(out, "", &self.timeouts)?;
+        max_body(out, "", self.max_body)?;
         for network in &self.trusted_proxies {
             writeln!(out, "trusted proxy: {network}")?;
         }
@@ -51,6 +52,9 @@ fn upstream(out: &mut Formatter<'_>, upstream: &Upstream) -> fmt::Result {
     if let Some(most) = upstream.max_connections {
         writeln!(out, "  max connections: {most}")?;
     }
+    if let Some(most) = upstream.max_requests {
+        writeln!(out, "  max requests: {most}")?;
+    }
     let Some(breaker) = &upstream.breaker else { return Ok(()) };
     let (window, open) = (duration(breaker.window), duration(breaker.open_for));
     write!(out, "  breaker: opens for {open} at {} % errors ", breaker.error_percent)?;
@@ -82,6 +86,7 @@ fn route(out: &mut Formatter<'_>, table: &RouteTable, route: &Route) -> fmt::Res
         writeln!(out, "  side effects: yes")?;
     }
     timeouts(out, "  ", &route.timeouts)?;
+    max_body(out, "  ", route.max_body)?;
     match &route.rewrite.host {
         RewriteHost::Keep => {}
         RewriteHost::Upstream => writeln!(out, "  rewrite host: upstream")?,
@@ -171,6 +176,10 @@ fn mode(mode: StoreMode) -> &'static str {
 fn timeouts(out: &mut Formatter<'_>, indent: &str, timeouts: &Timeouts) -> fmt::Result {
     let (response, idle) = (duration(timeouts.response), duration(timeouts.idle));
     writeln!(out, "{indent}timeouts: response {response}, idle {idle}")
+}
+
+fn max_body(out: &mut Formatter<'_>, indent: &str, most: Option<u64>) -> fmt::Result {
+    most.map_or(Ok(()), |most| writeln!(out, "{indent}max body: {most} bytes"))
 }
 
 fn link(out: &mut Formatter<'_>, link: Option<&HeaderValue>) -> fmt::Result {

@@ -8,7 +8,8 @@ use http::StatusCode;
 /// Why a request of the candidate may go to legacy instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FallbackCause {
-    /// No connection: refused, unreachable, unknown name, not in time, or all of them in use.
+    /// No connection: refused, unreachable, unknown name, not in time, or all of them in use; nor with as many requests
+    /// there as there may be.
     ConnectError,
     /// No head of an answer within the route's `timeout`.
     Timeout,

@@ -81,6 +81,7 @@ impl RouteTable {
         Self {
             legacy: self.legacy,
             timeouts: self.timeouts.clone(),
+            max_body: self.max_body,
             trusted_proxies: self.trusted_proxies.clone(),
             allow_empty: self.allow_empty,
             rewrite: self.rewrite.clone(),

@@ -39,6 +39,7 @@ pub struct CohortIndex(pub u32);
 pub struct RouteTable {
     pub(crate) legacy: UpstreamIndex,
     pub(crate) timeouts: Timeouts,
+    pub(crate) max_body: Option<u64>,
     pub(crate) trusted_proxies: Box<[IpNet]>,
     pub(crate) allow_empty: bool,
     /// Of requests that no route matches.
@@ -72,6 +73,11 @@ impl RouteTable {
     /// `[defaults]` timeouts: those of requests that no route matches.
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
+    }
+
+    /// `[defaults]` `max_body`: most bytes of the body of a request that no route matches.
+    pub fn max_body(&self) -> Option<u64> {
+        self.max_body
     }
 
     /// Peers whose `X-Forwarded-*` and `Forwarded` fields are believed.
@@ -178,6 +184,8 @@ pub struct Route {
     pub side_effects: bool,
     /// Limits in time.
     pub timeouts: Timeouts,
+    /// Most bytes of the body of a request; `None` is unlimited.
+    pub max_body: Option<u64>,
     /// What changes on the way to the upstream and back.
     pub rewrite: Rewrite,
     /// Announced end of life (RFC 8594).
@@ -454,6 +462,8 @@ pub struct Upstream {
     pub keep_alive: Duration,
     /// Most connections to each target, over all threads; `None` is unlimited.
     pub max_connections: Option<u32>,
+    /// Most requests at a time, over all targets and threads; `None` is unlimited.
+    pub max_requests: Option<u32>,
     /// When requests of candidates leave it alone; legacy's pass unasked.
     pub breaker: Option<Breaker>,
     /// Where it was written.

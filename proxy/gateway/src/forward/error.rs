@@ -17,6 +17,8 @@ use crate::upstream_io::is_endless;
 pub(crate) enum ForwardError {
     /// Every target is unhealthy.
     NoTarget,
+    /// As many requests at the upstream as there may be.
+    Busy,
     /// The upstream failed too often of late.
     BreakerOpen(Stopped),
     /// No connection.
@@ -27,6 +29,8 @@ pub(crate) enum ForwardError {
     UploadIdle,
     /// The client broke off its body.
     UploadBroken,
+    /// The body is longer than the route takes.
+    UploadTooLong,
     /// The connection ended, or nonsense came, before the head of an answer.
     Upstream(hyper::Error),
     /// The answer has a transfer coding besides a single `chunked`.
@@ -39,11 +43,13 @@ impl fmt::Display for ForwardError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTarget => write!(out, "no healthy target"),
+            Self::Busy => write!(out, "too many requests at a time"),
             Self::BreakerOpen(_) => write!(out, "the breaker is open"),
             Self::Connect(error) => write!(out, "{error}"),
             Self::Timeout => write!(out, "no answer in time"),
             Self::UploadIdle => write!(out, "the client stopped sending"),
             Self::UploadBroken => write!(out, "the client broke off its request"),
+            Self::UploadTooLong => write!(out, "the body is too long"),
             Self::UnknownCoding => write!(out, "the answer has a transfer coding that is not `chunked`"),
             Self::NoHead => write!(out, "too many interim answers"),
             Self::Upstream(error) => match error.source() {
@@ -62,7 +68,7 @@ impl ForwardError {
             Self::BreakerOpen(stopped) => {
                 Own::new(StatusCode::SERVICE_UNAVAILABLE, "breaker-open").retry_after(stopped.retry_after)
             }
-            Self::Connect(ConnectError::Exhausted) => {
+            Self::Busy | Self::Connect(ConnectError::Exhausted) => {
                 Own::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy")
             }
             Self::Connect(ConnectError::Timeout) => Own::new(StatusCode::GATEWAY_TIMEOUT, "connect-timeout"),
@@ -70,6 +76,7 @@ impl ForwardError {
             Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
             Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
             Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
+            Self::UploadTooLong => Own::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-long"),
             Self::UnknownCoding | Self::NoHead => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(error) if error.is_parse() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(_) => Own::new(StatusCode::BAD_GATEWAY, "upstream-reset"),
@@ -79,8 +86,9 @@ impl ForwardError {
     /// `None` when the upstream is not to blame.
     pub(super) fn failure(&self) -> Option<Failure> {
         Some(match self {
-            Self::UploadIdle | Self::UploadBroken => return None,
+            Self::UploadIdle | Self::UploadBroken | Self::UploadTooLong => return None,
             Self::NoTarget => Failure::NoTarget,
+            Self::Busy => Failure::Busy,
             Self::BreakerOpen(_) => Failure::BreakerOpen,
             Self::Connect(ConnectError::Resolve(_)) => Failure::Resolve,
             Self::Connect(ConnectError::Io(_)) => Failure::Connect,
@@ -119,6 +127,7 @@ impl From<hyper::Error> for ForwardError {
         match source.and_then(|source| source.downcast_ref::<BodyError>()) {
             Some(BodyError::Idle) => Self::UploadIdle,
             Some(BodyError::Sender(_)) => Self::UploadBroken,
+            Some(BodyError::TooLong) => Self::UploadTooLong,
             None if source.is_some_and(is_endless) => Self::NoHead,
             None => Self::Upstream(error),
         }

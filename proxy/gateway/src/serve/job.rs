@@ -75,6 +75,15 @@ impl Job {
         let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else {
             return Err(ForwardError::NoTarget);
         };
+        // First, so that a request that goes on to legacy is gone from the candidate.
+        exchange.takes(None);
+        if let Some(room) = &upstream.servers.room {
+            let Some(seat) = room.enter() else {
+                trail.failures.push(Failure::Busy);
+                return Err(ForwardError::Busy);
+            };
+            exchange.takes(Some(seat));
+        }
         let route = decision.route.map(|index| state.table.route(index));
         let way = Way {
             connection: exchange.connection(),

@@ -222,3 +222,78 @@ async fn a_client_that_stops_uploading_is_told_so() {
         answer.head
     );
 }
+
+/// Records what it was sent until the other side is done.
+async fn recording(sender: tokio::sync::mpsc::Sender<Vec<u8>>) -> Upstream {
+    Upstream::raw(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let mut sent = Vec::new();
+            let _ = stream.read_to_end(&mut sent).await;
+            sender.send(sent).await.unwrap();
+        }
+    })
+    .await
+}
+
+const TOO_LONG: &str = r#"banyan_refused_total{reason="body-too-long"}"#;
+
+fn with_most(upstream: &Upstream, most: &str) -> String {
+    legacy_at(&upstream.url()).replace("[upstreams", &format!("max_body = \"{most}\"\n[upstreams"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_known_to_be_too_long_is_asked_of_nobody() {
+    let upstream = Upstream::named("ok").await;
+    let routes = "[[route]]\nname = \"large\"\npath = \"/large\"\nmax_body = \"2KiB\"\n\
+                  [[route]]\nname = \"any\"\npath = \"/any\"\nmax_body = \"unlimited\"\n";
+    let proxy = Proxy::start(&(with_most(&upstream, "1KiB") + routes));
+    for (path, length, status) in [
+        ("/", 1024, 200),
+        ("/", 1025, 413),
+        ("/large", 2048, 200),
+        ("/large", 2049, 413),
+        ("/any", 100_000, 200),
+    ] {
+        let mut client = Client::connect(proxy.address).await;
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")).await;
+        client.send(vec![b'x'; length]).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status, "{path} {length}");
+        assert_eq!(answer.header("banyan-reason"), (status == 413).then_some("body-too-long"));
+    }
+    assert_eq!((upstream.seen().len(), proxy.count(TOO_LONG)), (3, 2));
+    // Who asks first is not told to go on.
+    let mut client = Client::connect(proxy.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\nExpect: 100-continue\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 413);
+}
+
+/// What the upstream has seen of it by then must not look whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_turns_out_too_long_is_broken_off() {
+    let (sender, mut received) = tokio::sync::mpsc::channel(1);
+    let upstream = recording(sender).await;
+    let proxy = Proxy::start(&with_most(&upstream, "1KiB"));
+    let mut client = Client::connect(proxy.address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    let chunk = format!("200\r\n{}\r\n", "x".repeat(0x200));
+    for _ in 0..3 {
+        client.send(&chunk).await;
+    }
+    // More than all buffers take: the answer must get past it.
+    let rest = chunk.repeat(2000);
+    let (mut reading, mut writing) = client.stream.into_split();
+    let sending = tokio::spawn(async move {
+        let _ = writing.write_all(rest.as_bytes()).await;
+        writing
+    });
+    let mut answer = vec![0; 12];
+    reading.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 413");
+    let sent = received.recv().await.unwrap();
+    assert!(sent.starts_with(b"POST / HTTP/1.1\r\n") && !sent.ends_with(b"0\r\n\r\n"), "it looks whole");
+    assert!(sent.len() < 2000, "{} bytes", sent.len());
+    sending.abort();
+    assert!(proxy.count(TOO_LONG) == 1, "{}", proxy.counters());
+}

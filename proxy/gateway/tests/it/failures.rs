@@ -168,6 +168,67 @@ async fn who_waits_too_long_for_a_connection_is_told_so() {
     assert_eq!((answer.status, answer.header("banyan-reason")), (503, Some("upstream-busy")));
 }
 
+/// Holds every request until it is let go, by a place in the channel.
+async fn holding(release: std::sync::Arc<tokio::sync::Semaphore>) -> Upstream {
+    Upstream::raw(move |mut stream| {
+        let release = std::sync::Arc::clone(&release);
+        async move {
+            let mut sink = [0; 1024];
+            while stream.read(&mut sink).await.is_ok_and(|count| count > 0) {
+                release.acquire().await.unwrap().forget();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nheld").await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_has_so_many_requests_at_a_time() {
+    let release = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let upstream = holding(std::sync::Arc::clone(&release)).await;
+    let proxy = Proxy::start(&(legacy_at(&upstream.url()) + "max_requests = 2\n"));
+    let mut clients = Vec::new();
+    for number in 1..=2 {
+        let mut client = Client::connect(proxy.address).await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        proxy.until("in flight", || proxy.gateway.targets()[0].inflight == number);
+        clients.push(client);
+    }
+    let answer = get(proxy.address, "/", "").await;
+    assert_eq!((answer.status, answer.header("banyan-reason")), (503, Some("upstream-busy")));
+    let busy = r#"banyan_upstream_errors_total{upstream="legacy",kind="busy"}"#;
+    assert!(proxy.count(busy) == 1, "{}", proxy.counters());
+
+    release.add_permits(100);
+    assert_eq!(clients[0].answer().await.text(), "held");
+    // One who leaves gives the place back, too.
+    drop(clients);
+    proxy.until("none in flight", || proxy.gateway.targets()[0].inflight == 0);
+    for _ in 0..5 {
+        assert_eq!(get(proxy.address, "/", "").await.text(), "held");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn legacy_takes_over_from_a_candidate_that_is_busy() {
+    let release = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let (legacy, candidate) =
+        (Upstream::named("legacy").await, holding(std::sync::Arc::clone(&release)).await);
+    let text = legacy_at(&legacy.url())
+        + &format!("[upstreams.new]\ntargets = [\"{}\"]\nmax_requests = 1\n", candidate.url())
+        + "[[route]]\nname = \"all\"\npath = \"/*\"\nto = \"new\"\npercent = 100\n\
+           sticky = [\"client-ip\"]\nfallback = { on = [\"connect-error\"] }\n";
+    let proxy = Proxy::start(&text);
+    let mut first = Client::connect(proxy.address).await;
+    first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    proxy.until("in flight", || proxy.gateway.targets().iter().any(|target| target.inflight == 1));
+    let answer = get(proxy.address, "/", "").await;
+    assert_eq!((answer.text(), answer.header("banyan-reason")), ("legacy", Some("fallback")));
+    release.add_permits(1);
+    assert_eq!(first.answer().await.text(), "held");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_resolved() {
     let upstream = Upstream::named("by name").await;

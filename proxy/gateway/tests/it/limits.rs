@@ -5,6 +5,7 @@ use std::time::Duration;
 use banyan_gateway::{Drained, Limits, Settings};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, get};
@@ -210,4 +211,26 @@ async fn so_many_connections_of_one_address() {
     assert!(of("192.0.2.1").await.next().await.is_none());
     assert_eq!(proxy.count(r#"banyan_connections_refused_total{reason="too-many-of-address"}"#), 1);
     assert_eq!(first.get("/", "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_have_more_fields_than_a_request() {
+    let upstream = Upstream::raw(|mut stream| async move {
+        let mut request = [0; 4096];
+        while let Ok(read) = stream.read(&mut request).await
+            && read > 0
+        {
+            // The target says how many.
+            let text = String::from_utf8_lossy(&request[..read]).into_owned();
+            let count: usize = text.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", fields(count));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let answer = get(proxy.address, "/256", "").await;
+    assert_eq!((answer.status, answer.header("x-255")), (200, Some("1")));
+    let answer = get(proxy.address, "/257", "").await;
+    assert_eq!((answer.status, answer.header("banyan-reason")), (502, Some("bad-answer")));
 }

@@ -64,6 +64,7 @@ pub(crate) fn legacy_only(url: &str) -> (Option<RouteTable>, Report) {
         RouteTable::assemble(Parts {
             legacy: UpstreamIndex(0),
             timeouts: defaults::timeouts(&DefaultsTable::default()),
+            max_body: None,
             trusted_proxies: Vec::new(),
             allow_empty: true,
             rewrite_answers: true,
@@ -183,6 +184,7 @@ fn mean(written: &Written, sources: &Sources<'_>, problems: &mut Problems) -> Op
     let assembled = RouteTable::assemble(Parts {
         legacy: defaults.legacy?,
         timeouts: defaults.timeouts,
+        max_body: defaults.max_body,
         trusted_proxies: defaults.trusted_proxies,
         allow_empty: defaults.allow_empty,
         rewrite_answers: defaults.rewrite_answers,

@@ -104,6 +104,7 @@ fn make(
         store: store.ok()?,
         side_effects: entry.side_effects.value().copied().unwrap_or(false),
         timeouts: timeouts(entry, around.defaults),
+        max_body: entry.max_body.value().map_or(around.defaults.max_body, |size| size.0),
         rewrite: rewrite?,
         sunset: sunset.ok()?,
         meta: meta(&entry.meta),

@@ -22,6 +22,7 @@ pub(super) fn plain(name: &str, target: Target, origin: Origin) -> Upstream {
         connect_timeout: CONNECT_TIMEOUT,
         keep_alive: KEEP_ALIVE,
         max_connections: None,
+        max_requests: None,
         breaker: None,
         origin,
     }
@@ -42,6 +43,7 @@ pub(super) fn make(
         connect_timeout: or(&table.connect_timeout, connect_timeout),
         keep_alive: or(&table.keep_alive, KEEP_ALIVE),
         max_connections: at_least_one(&table.max_connections, "max_connections", problems),
+        max_requests: at_least_one(&table.max_requests, "max_requests", problems),
         targets: targets(table.targets.good()?, problems)?,
         origin: sources.origin(name.spot),
     })

@@ -2,6 +2,7 @@
 
 use super::duration::Span;
 use super::reader::Located;
+use super::size::MostBytes;
 use super::sticky::StickyWord;
 use super::table::table;
 use super::word::{PathCase, TrailingSlash};
@@ -19,6 +20,8 @@ table! {
         may idle_timeout: Span,
         /// Longest wait for a TCP connection to an upstream, `5s` when absent.
         may connect_timeout: Span,
+        /// Longest body of a request, `unlimited` when absent.
+        may max_body: MostBytes,
         /// Peers whose `X-Forwarded-*` and `Forwarded` fields are believed: addresses or networks, none when absent.
         may trusted_proxies: Vec<Located<String>>,
         /// Whether upper and lower case differ in paths, `sensitive` when absent.
@@ -30,7 +33,7 @@ table! {
         /// Whether addresses and cookies in answers are made to fit the public ones, `true` when absent.
         may rewrite_answers: bool,
     }
-    later ["max_body", "collision", "fallback", "shadow", "compare", "retry", "breaker"]
+    later ["collision", "fallback", "shadow", "compare", "retry", "breaker"]
     hints [
         "" => "write `[defaults]`, and `legacy = \"NAME\"` below it",
         "legacy" => "name the upstream that answers what no route has taken: `legacy = \"NAME\"`",

@@ -5,7 +5,7 @@
 //!
 //! - `reader`: one TOML value to one typed value. `table`: one declaration per table.
 //! - `file`, `defaults`, `upstream`, `store`, `cohort`, `route`, `condition`, `failing`: the tables.
-//! - `word`, `sticky`, `duration`, `percent`, `date`: the values that are more than a string.
+//! - `word`, `sticky`, `duration`, `size`, `percent`, `date`: the values that are more than a string.
 //! - `variable`: `${VAR}`. `newer`: syntax that editors do not know yet.
 
 pub(crate) mod cohort;
@@ -19,6 +19,7 @@ mod newer;
 mod percent;
 pub(crate) mod reader;
 pub(crate) mod route;
+pub(crate) mod size;
 pub(crate) mod sticky;
 pub(crate) mod store;
 pub(crate) mod table;

@@ -5,6 +5,7 @@ use super::date::DateText;
 use super::duration::Span;
 use super::failing::FallbackTable;
 use super::reader::{Located, Named};
+use super::size::MostBytes;
 use super::sticky::StickyWord;
 use super::table::table;
 use super::word::{PathCase, TrailingSlash};
@@ -47,6 +48,8 @@ table! {
         may timeout: Span,
         /// Longest silence within a body or an upgraded stream, that of `[defaults]` when absent.
         may idle_timeout: Span,
+        /// Longest body of a request, that of `[defaults]` when absent.
+        may max_body: MostBytes,
         /// Name of the upstream of the legacy arm, that of `[defaults]` when absent.
         may legacy: String,
         /// What changes on the way to the upstream.
@@ -66,7 +69,7 @@ table! {
         /// Whether a slash at the end of a path counts, as in `[defaults]` when absent.
         may trailing_slash: TrailingSlash,
     }
-    later ["shadow", "compare", "ramp", "max_body", "collision", "retry"]
+    later ["shadow", "compare", "ramp", "collision", "retry"]
     hints [
         "name" => "the name is the metric label, and what `banyan shift` is told",
         "version" => "`version` belongs at the top of the main file, before the first table",
@@ -87,6 +90,7 @@ table! {
         "strip_prefix" => "write `rewrite = { strip_prefix = \"/a\" }`",
         "add_prefix" => "write `rewrite = { add_prefix = \"/a\" }`",
         "breaker" => "`breaker` belongs to the upstream",
+        "max_requests" => "`max_requests` belongs to the upstream",
         "connect_timeout" => "`connect_timeout` belongs to the upstream",
     ]
 }

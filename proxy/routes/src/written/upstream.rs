@@ -18,6 +18,8 @@ table! {
         may keep_alive: Span,
         /// Most connections to each target, over all threads; unlimited when absent.
         may max_connections: u32,
+        /// Most requests at a time, over all targets and threads; unlimited when absent.
+        may max_requests: u32,
         /// When requests of candidates leave the upstream alone.
         may breaker: BreakerTable,
     }

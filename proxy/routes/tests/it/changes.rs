@@ -221,12 +221,14 @@ legacy = "m"
 sticky = ["header:x-user-id", "cookie:s"]
 timeout = "60s"
 idle_timeout = "50s"
+max_body = "1MiB"
 trusted_proxies = ["10.0.0.0/8"]
 [upstreams.m]
 targets = ["http://127.0.0.1:3000"]
 connect_timeout = "2s"
 keep_alive = "30s"
 max_connections = 100
+max_requests = 200
 [upstreams.n]
 targets = ["http://127.0.0.1:3001"]
 health = { path = "/healthz", every = "5s", timeout = "1s", unhealthy_after = 3, healthy_after = 2 }
@@ -253,6 +255,7 @@ side_effects = false
 pin = [{ header = "x-beta", equals = "yes", to = "candidate" }]
 timeout = "7s"
 idle_timeout = "8s"
+max_body = "2MiB"
 rewrite = { host = "keep", strip_prefix = "/one", add_prefix = "/v2" }
 rewrite_answers = true
 sunset = { date = "2027-06-30", link = "https://example.com/a" }
@@ -283,6 +286,9 @@ fn every_key_counts() {
         ("connect_timeout = \"2s\"", "connect_timeout = \"3s\""),
         ("keep_alive = \"30s\"", "keep_alive = \"31s\""),
         ("max_connections = 100", "max_connections = 101"),
+        ("max_requests = 200", "max_requests = 201"),
+        ("max_body = \"1MiB\"", "max_body = \"3MiB\""),
+        ("max_body = \"2MiB\"", "max_body = \"unlimited\""),
         ("/healthz", "/health"),
         ("every = \"5s\"", "every = \"6s\""),
         ("timeout = \"1s\"", "timeout = \"2s\""),
