@@ -133,3 +133,18 @@ fn the_help_names_every_limit_and_its_default() {
     }
     assert!(seen >= 8, "{seen} flags");
 }
+
+/// Each promise of docs/threat-model.md names a test that is there.
+#[test]
+fn the_proofs_of_the_threat_model_exist() {
+    let page = fs::read_to_string(house().join("docs/threat-model.md")).unwrap();
+    let mut seen = 0;
+    for link in page.split("[`").skip(1) {
+        let (name, rest) = link.split_once("`](").unwrap();
+        let path = rest.split(')').next().unwrap();
+        let source = fs::read_to_string(house().join("docs").join(path)).unwrap();
+        assert!(source.contains(&format!("fn {name}(")), "{path} has no test {name}");
+        seen += 1;
+    }
+    assert!(seen >= 20, "{seen} proofs");
+}
