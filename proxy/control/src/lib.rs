@@ -52,7 +52,7 @@ pub use explain::{BadQuestion, explain};
 pub use files::{ReadError, environment, read, relative_name, text_hash};
 pub use handover::HandoverError;
 pub use history::{file_set, kept_set};
-pub use load::{LoadError, Loaded, Source, load};
+pub use load::{LoadError, Loaded, Source, load, load_to_serve};
 pub use prometheus::Registry;
 pub use run::{Addresses, ExitReason, Proxy, RunError, RunOptions, run};
 pub use state_dir::StateDirError;

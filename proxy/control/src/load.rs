@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use banyan_gateway::{UnusableUpstream, unusable_upstreams};
 use banyan_routes::{FileSet, Problem, Report, RouteTable, Severity, Variables};
 
 use crate::files::{self, ReadError};
@@ -64,6 +65,28 @@ pub fn load(source: &Source, variables: &Variables) -> Result<Loaded, LoadError>
         Some(table) => Ok(Loaded { table, files, text_hash, report }),
         None => Err(LoadError::Refused(report)),
     }
+}
+
+/// Loads what is about to serve requests: the files that its upstreams name must be of use, too. Commands that only look
+/// at a table need not be able to read keys.
+pub fn load_to_serve(source: &Source, variables: &Variables) -> Result<Loaded, LoadError> {
+    let mut loaded = load(source, variables)?;
+    add_unusable(&loaded.table, &mut loaded.report);
+    if loaded.report.has_errors() { Err(LoadError::Refused(loaded.report)) } else { Ok(loaded) }
+}
+
+/// An error for each upstream whose TLS files cannot be used.
+pub(crate) fn add_unusable(table: &RouteTable, report: &mut Report) {
+    report.problems.extend(unusable_upstreams(table).iter().map(unusable));
+}
+
+fn unusable(upstream: &UnusableUpstream) -> Problem {
+    let (code, message) = ("unusable-tls", upstream.to_string());
+    let (file, line) = (upstream.origin.file.to_string(), upstream.origin.line);
+    let hint = "a file that is mended leaves no trace here: save routes.toml again, or send SIGHUP";
+    let rendered = format!("error[{code}]: {message}\n --> {file}:{line}\nhint: {hint}");
+    let (severity, hint) = (Severity::Error, Some(hint.to_owned()));
+    Problem { code, severity, message, file, line, column: 1, hint, rendered }
 }
 
 /// Parses; a panic in the parser is a refusal of this text, not the end of reloading.

@@ -146,6 +146,10 @@ impl Swap {
             report.problems.extend(whole_file("empty-routes", &files.main.name, message, hint).problems);
             return self.refused(text_hash, &report);
         }
+        load::add_unusable(&table, &mut report);
+        if report.has_errors() {
+            return self.refused(text_hash, &report);
+        }
         let before = std::mem::replace(&mut self.accepted_text_hash, text_hash.clone());
         self.accepted_files = Some(files);
         if table.hash() == self.accepted.hash() {

@@ -41,7 +41,15 @@ impl fmt::Display for BodyError {
     }
 }
 
-impl std::error::Error for BodyError {}
+impl std::error::Error for BodyError {
+    /// By which hyper finds the reason of a stream that was reset, and passes it on.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Sender(error) => Some(error),
+            Self::Idle | Self::TooLong => None,
+        }
+    }
+}
 
 /// What the upstream is sent: the client's body as it comes in, or nothing.
 pub(crate) enum RequestBody {

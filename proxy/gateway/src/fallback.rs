@@ -14,8 +14,8 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use crate::connect::ConnectError;
 use crate::forward::{Answered, ForwardError, Outgoing};
-use crate::pool::ConnectError;
 use crate::state::LiveUpstream;
 
 /// Most of an answer that nobody gets which is read so that its connection may serve again.
@@ -49,6 +49,7 @@ fn named(outcome: &Result<Answered, ForwardError>) -> Option<FallbackCause> {
             | ForwardError::Connect(
                 ConnectError::Resolve(_)
                 | ConnectError::Io(_)
+                | ConnectError::Tls(_)
                 | ConnectError::Timeout
                 | ConnectError::Exhausted,
             ),

@@ -1,8 +1,9 @@
 //! The exchange with an upstream: attempts, deadlines, and what failed.
 //!
-//! - `error`: why there is no answer, and what is told of it.
+//! - `error`: why there is no answer, and what is told of it. `wire`: a request in the form of either version.
 
 mod error;
+mod wire;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{RewriteHost, Timeouts};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use tokio::time::sleep_until;
 
@@ -38,7 +39,7 @@ pub(crate) struct Outgoing {
     request: Option<Request<RequestBody>>,
     /// A safe method (RFC 9110 9.2.1) of a route without side effects.
     is_safe: bool,
-    /// A safe request without a body may be sent a second time: from this.
+    /// A request without a body may be sent a second time: from this.
     spare: Option<Spare>,
     /// The client named a host.
     has_host: bool,
@@ -98,15 +99,12 @@ impl Outgoing {
         progress: Option<Arc<Progress>>,
         has_side_effects: bool,
     ) -> Self {
-        *request.version_mut() = http::Version::HTTP_11;
-        // hyper sends no body with GET and HEAD unless a field says that there is one.
+        *request.version_mut() = Version::HTTP_11;
+        wire::frame(&mut request);
         let has_body = matches!(request.body(), RequestBody::Client(_));
-        if has_body && !request.headers().contains_key(header::CONTENT_LENGTH) {
-            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
         let is_safe = request.method().is_safe() && !has_side_effects;
         let has_host = request.headers().contains_key(header::HOST);
-        let spare = (is_safe && !has_body).then(|| Spare::of(&request));
+        let spare = (!has_body).then(|| Spare::of(&request));
         Self { request: Some(request), is_safe, spare, has_host, is_fresh: false, has_heard: false, progress }
     }
 
@@ -116,7 +114,11 @@ impl Outgoing {
 
     /// It may go out once more, whatever became of it.
     pub(crate) fn is_replayable(&self) -> bool {
-        self.spare.is_some()
+        self.is_safe && self.spare.is_some()
+    }
+
+    fn wants_upgrade(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.headers().contains_key(header::UPGRADE))
     }
 
     /// Not a byte of it reached an upstream, and nothing of its body was asked of the client.
@@ -141,8 +143,8 @@ impl Outgoing {
 
     /// Sends the request and waits for the head of the answer.
     ///
-    /// One retry, on the same upstream: when connecting failed, when the request came back unsent, or for a
-    /// replayable request when the connection ended before the first byte of an answer.
+    /// One retry, on the same upstream: when connecting failed, when the request came back unsent or was refused unread,
+    /// or for a replayable request when the connection ended before the first byte of an answer.
     pub(crate) async fn send(&mut self, way: &Way<'_>, trail: &mut Trail) -> Result<Answered, ForwardError> {
         let servers = &way.upstream.servers;
         loop {
@@ -169,7 +171,8 @@ impl Outgoing {
             if let Some(failure) = error.failure() {
                 trail.failures.push(failure);
             }
-            if self.request.is_none() && !self.has_heard && error.ended_before_answer() {
+            let is_unanswered = self.is_safe && !self.has_heard && error.ended_before_answer();
+            if self.request.is_none() && (error.was_refused() || is_unanswered) {
                 self.request = self.spare.clone().map(Spare::request);
             }
             // Waiting in line was the retry: another wait would only make the line longer.
@@ -190,33 +193,38 @@ impl Outgoing {
     ) -> Result<Answered, ForwardError> {
         let server = &way.upstream.servers.targets[place];
         let worker = way.connection.worker;
+        // An upgrade is a matter of HTTP/1.1; where that is not spoken, it is left to the upstream to do without.
+        let only_http1 = self.wants_upgrade() && !server.pool.is_always_http2();
         // An idle connection has just turned out dead: where the limit allows it, a retry gets a new one.
-        let idle = if is_retry { None } else { server.pool.idle(worker, began) };
+        let idle = if is_retry { None } else { server.pool.idle(worker, began, only_http1) };
         self.is_fresh = idle.is_none();
         let mut lease = match idle {
             Some(lease) => lease,
             // On the heap: most requests never come here.
-            None => Box::pin(server.pool.lease(worker)).await.map_err(ForwardError::Connect)?,
+            None => Box::pin(server.pool.lease(worker, only_http1)).await.map_err(ForwardError::Connect)?,
         };
         let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
         way.set_host(server, &mut request);
+        if lease.version() == Version::HTTP_2 {
+            wire::to_http2(&mut request, server.pool.is_secure(), &server.authority);
+        }
         let inflight = way.upstream.enter(place, worker);
         lease.expects_answer();
-        let sending = lease.sender.try_send_request(request);
+        let sending = lease.send(request);
         let answer = match &self.progress {
-            None => way.head_in_time(sending).await?,
-            Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await?,
+            None => way.head_in_time(sending).await,
+            Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await,
         };
         self.has_heard |= lease.has_heard();
         lease.has_answer();
-        match answer {
+        match answer.inspect_err(|_| lease.suspect())? {
             Ok(response) if has_unknown_coding(&response) => Err(ForwardError::UnknownCoding),
             Ok(response) => {
                 inflight.hand_over();
                 Ok(Answered { response, lease, place })
             }
             Err(mut failed) => {
-                self.request = failed.take_message();
+                self.request = failed.take_message().map(wire::to_http1);
                 Err(ForwardError::from(failed.into_error()))
             }
         }

@@ -20,7 +20,7 @@ use crate::metrics::{Distribution, Metrics};
 use crate::server;
 use crate::sockets::Sockets;
 use crate::state::State;
-use crate::tls::{Certificates, Tls, TlsError, TlsSettings};
+use crate::tls::{Certificates, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};
 use crate::upkeep::Upkeep;
 use crate::worker::Workers;
 
@@ -85,6 +85,8 @@ pub enum StartError {
     },
     /// TLS cannot be used.
     Tls(TlsError),
+    /// TLS to an upstream cannot be used.
+    Upstream(Box<UnusableUpstream>),
     /// A listening socket cannot be used.
     Sockets(io::Error),
     /// A thread cannot be started.
@@ -101,6 +103,7 @@ impl std::fmt::Display for StartError {
                 write!(out, "cannot open access log {}: {error}", path.display())
             }
             Self::Tls(error) => write!(out, "{error}"),
+            Self::Upstream(unusable) => write!(out, "{unusable}"),
             Self::Sockets(error) => write!(out, "cannot use a listening socket: {error}"),
             Self::Thread(error) => write!(out, "cannot start a thread: {error}"),
             Self::Metrics(error) => write!(out, "cannot register metrics: {error}"),
@@ -218,6 +221,9 @@ impl Gateway {
         generation: u64,
         registry: &prometheus::Registry,
     ) -> Result<Self, StartError> {
+        if let Some(unusable) = unusable_upstreams(&table).into_iter().next() {
+            return Err(StartError::Upstream(Box::new(unusable)));
+        }
         let wanted = [settings.listen.as_slice(), &settings.listen_tls].concat();
         let listening = Sockets::open(&wanted, &mut sockets)?;
         let mut addresses = listening.addresses().map_err(StartError::Sockets)?;
@@ -249,7 +255,8 @@ impl Gateway {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Puts another table in force. Pools and health of upstreams that did not change are kept.
+    /// Puts another table in force, of which [`unusable_upstreams`] is empty. Pools and health of upstreams that did not
+    /// change are kept.
     ///
     /// Called by one thread at a time.
     pub fn apply(&self, table: Arc<RouteTable>, generation: u64) {

@@ -1,4 +1,5 @@
-//! Active health checks, by pingora's load balancing library.
+//! Active health checks: pingora's load balancing library decides when and how often, the question is asked the way requests
+//! are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,14 +8,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use banyan_routes::HealthCheck;
 use futures_util::future::join_all;
-use pingora::ErrorType::CustomCode;
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::header::{HOST, HeaderValue, USER_AGENT};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use pingora::ErrorType::{Custom, CustomCode};
 use pingora_load_balancing::discovery::ServiceDiscovery;
-use pingora_load_balancing::health_check::HttpHealthCheck;
-use pingora_load_balancing::{Backend, Backends};
+use pingora_load_balancing::{Backend, Backends, health_check};
+use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::body::RequestBody;
+use crate::connect::Opened;
 use crate::metrics::UpstreamMetrics;
+use crate::pool::Slot;
 use crate::targets::{Server, Servers};
 
 /// Checks the servers of one upstream for as long as the future is polled.
@@ -40,26 +47,18 @@ struct Checked {
 impl Checked {
     /// `None` when the path cannot be sent, which the configuration rules out.
     fn new(server: Arc<Server>, check: &HealthCheck) -> Option<Self> {
-        let mut request = RequestHeader::build("GET", check.path.as_bytes(), None).ok()?;
-        request.insert_header("Host", server.authority.clone()).ok()?;
-        request.insert_header("User-Agent", "banyan-health").ok()?;
-        let mut probe = HttpHealthCheck::new(&server.label, false);
-        probe.req = request;
-        probe.consecutive_success = check.healthy_after as usize;
-        probe.consecutive_failure = check.unhealthy_after as usize;
-        probe.peer_template.options.connection_timeout = Some(check.timeout);
-        probe.peer_template.options.read_timeout = Some(check.timeout);
-        probe.validator = Some(Box::new(is_success));
+        let path = PathAndQuery::try_from(check.path.as_str()).ok()?;
+        let probe = Probe { server: Arc::clone(&server), path, check: check.clone() };
         let mut backends = Backends::new(Box::new(Known(Arc::clone(&server))));
         backends.set_health_check(Box::new(probe));
         Some(Self { server, backends, limit: check.timeout * 4 })
     }
 
-    /// pingora limits every read; an answer that drips for ever is cut here, and leaves the verdict as it was.
+    /// A question has its own limit; looking up a name has none, and is cut here, which leaves the verdict as it was.
     async fn ask_in_time(&self, servers: &Servers, metrics: &UpstreamMetrics) {
         if timeout(self.limit, self.ask(servers, metrics)).await.is_err() {
             let upstream = &servers.settings.name;
-            tracing::warn!(%upstream, target = %self.server.label, "health check cut off: the answer does not end");
+            tracing::warn!(%upstream, target = %self.server.label, "health check cut off: no address in time");
         }
     }
 
@@ -80,11 +79,63 @@ impl Checked {
     }
 }
 
-fn is_success(answer: &ResponseHeader) -> pingora::Result<()> {
-    if answer.status.is_success() {
-        return Ok(());
+/// The question, each time on a connection of its own: what pools keep alive says nothing about new ones.
+struct Probe {
+    server: Arc<Server>,
+    path: PathAndQuery,
+    check: HealthCheck,
+}
+
+#[async_trait]
+impl health_check::HealthCheck for Probe {
+    async fn check(&self, target: &Backend) -> pingora::Result<()> {
+        let failed = |error: String| pingora::Error::explain(Custom("health"), error);
+        let asked = timeout(self.check.timeout, self.ask(&target.addr.to_string())).await;
+        let answer = asked.map_err(|_| failed("no answer in time".to_owned()))?;
+        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        pingora::Error::e_explain(CustomCode("health", answer.status().as_u16()), "the answer was not 2xx")
     }
-    pingora::Error::e_explain(CustomCode("health", answer.status.as_u16()), "the answer was not 2xx")
+
+    fn health_threshold(&self, success: bool) -> usize {
+        let times = if success { self.check.healthy_after } else { self.check.unhealthy_after };
+        times as usize
+    }
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+impl Probe {
+    async fn ask(&self, address: &str) -> Result<Response<Incoming>, Failed> {
+        let stream = TcpStream::connect(address).await?;
+        let opened = self.server.connector.over(stream, &Slot::uncounted(), false).await;
+        match opened.map_err(|error| error.to_string())? {
+            Opened::Http1(mut sender) => {
+                let mut request = Self::request(Uri::from(self.path.clone()));
+                request.headers_mut().insert(HOST, self.server.authority.clone());
+                Ok(sender.send_request(request).await?)
+            }
+            Opened::Http2(shared) => {
+                let stream = shared.begin().ok_or("closed at once")?;
+                Ok(stream.sender().send_request(Self::request(self.absolute()?)).await?)
+            }
+        }
+    }
+
+    fn request(uri: Uri) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("banyan-health"));
+        request
+    }
+
+    fn absolute(&self) -> Result<Uri, http::Error> {
+        let scheme = if self.server.connector.is_secure() { Scheme::HTTPS } else { Scheme::HTTP };
+        let authority = Authority::try_from(self.server.authority.as_bytes())?;
+        Uri::builder().scheme(scheme).authority(authority).path_and_query(self.path.clone()).build()
+    }
 }
 
 /// The addresses known of one server.

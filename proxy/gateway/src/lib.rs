@@ -20,7 +20,8 @@
 //!   through. `relay`: an answer that waits for an HTTP/2 client. `expect`: `100-continue`. `upstream_io`: a stream that
 //!   outlives an early answer.
 //! - `fallback`: when a candidate cannot answer and legacy may. `breaker`: when a candidate is not asked at all.
-//! - `pool`: idle connections, per worker thread, borrowed across threads. `targets`: which server of an upstream.
+//! - `pool`: idle connections, per worker thread, borrowed across threads. `streams`: those of HTTP/2, which requests share.
+//!   `connect`: new ones, with the TLS of `tls`. `targets`: which server of an upstream.
 //!   `ejection`: what a server's record says of it. `room`: how many requests an upstream takes.
 //! - `health`: active checks. `resolve`: names to addresses. `dial`: to whichever answers first. `upkeep`: what happens now
 //!   and then, on a thread of its own.
@@ -31,6 +32,7 @@ mod access_log;
 mod answer;
 mod body;
 mod breaker;
+mod connect;
 mod connection;
 mod connections;
 mod dial;
@@ -58,6 +60,7 @@ mod serve;
 mod server;
 mod sockets;
 mod state;
+mod streams;
 mod targets;
 mod tls;
 mod upgrade;
@@ -71,4 +74,4 @@ pub use gateway::{
 };
 pub use limits::Limits;
 pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
-pub use tls::{CertificateFiles, TlsError, TlsSettings};
+pub use tls::{CertificateFiles, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

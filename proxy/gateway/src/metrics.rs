@@ -46,7 +46,9 @@ pub(crate) enum Failure {
     Resolve,
     /// No TCP connection.
     Connect,
-    /// No TCP connection in time.
+    /// The handshake of TLS failed.
+    Tls,
+    /// No connection in time.
     ConnectTimeout,
     /// Every connection in use, and the line too long.
     Exhausted,
@@ -70,9 +72,10 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Every failure, in the order of the discriminants.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Resolve,
         Self::Connect,
+        Self::Tls,
         Self::ConnectTimeout,
         Self::Exhausted,
         Self::Timeout,
@@ -90,6 +93,7 @@ impl Failure {
         match self {
             Self::Resolve => "resolve-error",
             Self::Connect => "connect-error",
+            Self::Tls => "tls-error",
             Self::ConnectTimeout => "connect-timeout",
             Self::Exhausted => "exhausted",
             Self::Timeout => "timeout",

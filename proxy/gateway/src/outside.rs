@@ -87,8 +87,10 @@ impl Outside {
         let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else { return };
         let rewrite = state.table.rewrite(decision.route);
         if rewrite.answers {
+            let settings = &upstream.servers.settings;
             let fitting = Fitting {
-                targets: &upstream.servers.settings.targets,
+                targets: &settings.targets,
+                scheme: if settings.tls.is_some() { Scheme::Https } else { Scheme::Http },
                 shown: &rewrite.host,
                 public: self.public(),
                 client_origin: self.origin.as_ref().map(HeaderValue::as_bytes),

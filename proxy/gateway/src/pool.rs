@@ -4,73 +4,61 @@
 //! the own shard is empty is a connection of another shard borrowed: its connection task stays with the
 //! thread that opened it, and the handle goes home afterwards. Legacy applications often allow few
 //! connections, so a limit holds over all threads, with a bounded line of waiters.
+//!
+//! A connection of HTTP/2 lies in the shard of its worker for as long as it lives, and is lent to many requests at a time.
+//!
+//! - `line`: the limit, and those who wait. `lease`: a connection in use.
 
-use std::fmt;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod lease;
+mod line;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::body::RequestBody;
-use crate::dial::dial;
-use crate::resolve::Addresses;
-use crate::upstream_io::UpstreamIo;
+use crate::connect::{ConnectError, Connector, Opened};
+use crate::streams::{Shared, Stream};
+pub(crate) use lease::Lease;
+use lease::Sender;
+pub(crate) use line::Slot;
+use line::{Line, Place};
 
-/// Most requests that wait for a connection to one target.
-const MAX_WAITERS: u32 = 1024;
 /// Longest wait for a connection when the limit is reached.
 const WAIT: Duration = Duration::from_secs(1);
-/// Most bytes of an answer before the end of its head. hyper takes heads of 408 KiB; beyond that these are interim
-/// answers, and an upstream that sends them without end would keep a worker busy with nothing else.
-const MAX_BEFORE_HEAD: usize = 512 << 10;
 /// Most idle connections kept by one worker for one target.
 const MAX_IDLE_PER_SHARD: usize = 1024;
-
-/// Most fields of an answer. Above 100 hyper needs memory for them with each answer.
-const MAX_FIELDS: usize = 256;
-
-type Sender = http1::SendRequest<RequestBody>;
 
 /// Connections to one target.
 pub(crate) struct Pool {
     shards: Box<[Shard]>,
-    addresses: Arc<Addresses>,
-    connect_timeout: Duration,
+    connector: Arc<Connector>,
     keep_alive: Duration,
     limit: Option<u32>,
     line: Arc<Line>,
+    /// A connection more is likely to be one that requests share.
+    expects_http2: AtomicBool,
 }
 
 #[repr(align(128))]
 #[derive(Default)]
-struct Shard(Mutex<Vec<Idle>>);
+struct Shard {
+    idle: Mutex<Vec<Idle>>,
+    shared: Mutex<Vec<Arc<Shared>>>,
+    /// Held while a connection is opened that others may share.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// How to take a share in a connection.
+type Begin = fn(&Arc<Shared>) -> Option<Stream>;
 
 struct Idle {
-    sender: Sender,
+    sender: http1::SendRequest<RequestBody>,
     home: usize,
     since: Instant,
-    slot: Arc<Slot>,
-}
-
-/// Open connections and those who wait for one.
-#[derive(Default)]
-struct Line {
-    open: AtomicU32,
-    waiting: AtomicU32,
-    freed: Notify,
-}
-
-/// A connection in use. Dropped without [`Pool::give_back`], it closes when what is being sent on it has ended.
-#[must_use]
-pub(crate) struct Lease {
-    pub(crate) sender: Sender,
-    home: usize,
     slot: Arc<Slot>,
 }
 
@@ -80,84 +68,113 @@ enum Turn {
     MayConnect(Slot),
 }
 
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) enum ConnectError {
-    /// The name has no address.
-    Resolve(io::Error),
-    /// Refused, unreachable, out of descriptors.
-    Io(io::Error),
-    /// No answer in time.
-    Timeout,
-    /// The limit is reached and nobody gave one back in time.
-    Exhausted,
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve(error) => write!(out, "cannot resolve: {error}"),
-            Self::Io(error) => write!(out, "cannot connect: {error}"),
-            Self::Timeout => write!(out, "cannot connect: timed out"),
-            Self::Exhausted => write!(out, "all connections are in use"),
-        }
-    }
-}
-
 impl Pool {
     pub(crate) fn new(
         workers: usize,
-        addresses: Arc<Addresses>,
-        connect_timeout: Duration,
+        connector: Arc<Connector>,
         keep_alive: Duration,
         limit: Option<u32>,
     ) -> Self {
         let shards = (0..workers.max(1)).map(|_| Shard::default()).collect();
-        Self { shards, addresses, connect_timeout, keep_alive, limit, line: Arc::default() }
+        let expects_http2 = AtomicBool::new(connector.may_be_http2());
+        Self { shards, connector, keep_alive, limit, line: Arc::default(), expects_http2 }
+    }
+
+    /// Without TLS, both sides know that every connection is of HTTP/2.
+    pub(crate) fn is_always_http2(&self) -> bool {
+        self.connector.is_always_http2()
+    }
+
+    /// How requests to this target are said to go (RFC 9113 8.3.1, `:scheme`).
+    pub(crate) fn is_secure(&self) -> bool {
+        self.connector.is_secure()
     }
 
     /// A new connection where the limit allows it, else the first that is given back. Ask [`Self::idle`] first, unless
     /// an idle connection has just turned out dead.
-    pub(crate) async fn lease(&self, worker: usize) -> Result<Lease, ConnectError> {
-        let has_line = self.line.waiting.load(Ordering::Acquire) > 0;
-        if !has_line && let Some(slot) = self.open_slot() {
-            return self.connect(worker, slot).await;
+    pub(crate) async fn lease(&self, worker: usize, only_http1: bool) -> Result<Lease, ConnectError> {
+        if !self.line.has_waiters()
+            && let Some(slot) = self.open_slot()
+        {
+            return self.connect(worker, slot, only_http1).await;
         }
-        match timeout(WAIT, self.wait_in_line(worker)).await {
+        match timeout(WAIT, self.wait_in_line(worker, only_http1)).await {
             Ok(Some(Turn::Ready(lease))) => Ok(lease),
-            Ok(Some(Turn::MayConnect(slot))) => self.connect(worker, slot).await,
+            Ok(Some(Turn::MayConnect(slot))) => self.connect(worker, slot, only_http1).await,
             Ok(None) | Err(_) => Err(ConnectError::Exhausted),
         }
     }
 
     /// `None` when the line is full.
-    async fn wait_in_line(&self, worker: usize) -> Option<Turn> {
+    async fn wait_in_line(&self, worker: usize, only_http1: bool) -> Option<Turn> {
         let place = Place::take(&self.line)?;
         if place.ahead > 0 {
             self.line.freed.notified().await;
         }
         loop {
             let freed = self.line.freed.notified();
-            if let Some(lease) = self.next_idle(worker, Instant::now()) {
+            // The limit is reached: whose worker's it is does not matter.
+            let shared = |begin| if only_http1 { None } else { self.any_stream(begin) };
+            let ready = self.next_idle(worker, Instant::now(), only_http1);
+            if let Some(lease) = ready.or_else(|| shared(Shared::begin)) {
                 return Some(Turn::Ready(lease));
             }
             if let Some(slot) = self.open_slot() {
                 return Some(Turn::MayConnect(slot));
             }
+            if let Some(lease) = shared(Shared::begin_anyway) {
+                return Some(Turn::Ready(lease));
+            }
+            if only_http1 {
+                self.close_a_resting_one();
+            }
             freed.await;
         }
     }
 
-    /// A ready connection that nobody uses or waits for: of this worker, else of another.
-    pub(crate) fn idle(&self, worker: usize, now: Instant) -> Option<Lease> {
-        if self.line.waiting.load(Ordering::Acquire) > 0 { None } else { self.next_idle(worker, now) }
+    /// A ready connection that nobody waits for: of this worker, else of another.
+    pub(crate) fn idle(&self, worker: usize, now: Instant, only_http1: bool) -> Option<Lease> {
+        if self.line.has_waiters() { None } else { self.next_idle(worker, now, only_http1) }
     }
 
-    fn next_idle(&self, worker: usize, now: Instant) -> Option<Lease> {
+    fn next_idle(&self, worker: usize, now: Instant, only_http1: bool) -> Option<Lease> {
+        if self.connector.may_be_http2()
+            && !only_http1
+            && let Some(lease) = self.stream(worker)
+        {
+            return Some(lease);
+        }
+        if self.connector.is_always_http2() {
+            return None;
+        }
         let own = self.shards[worker].pop(self.keep_alive, now);
         let idle = own.or_else(|| self.borrow(worker, now))?;
         let Idle { sender, home, slot, .. } = idle;
-        Some(Lease { sender, home, slot })
+        Some(Lease::new(Sender::Http1(sender), home, slot))
+    }
+
+    /// Room on a connection that this worker shares.
+    fn stream(&self, worker: usize) -> Option<Lease> {
+        let (stream, slot) = self.shards[worker].stream(Shared::begin)?;
+        Some(Lease::new(Sender::Http2(stream), worker, slot))
+    }
+
+    fn any_stream(&self, begin: Begin) -> Option<Lease> {
+        self.shards.iter().enumerate().find_map(|(home, shard)| {
+            let (stream, slot) = shard.stream(begin)?;
+            Some(Lease::new(Sender::Http2(stream), home, slot))
+        })
+    }
+
+    /// Makes room for a connection that cannot be shared.
+    fn close_a_resting_one(&self) {
+        for shard in &self.shards {
+            let mut shared = shard.lock_shared();
+            if let Some(place) = shared.iter().position(|shared| shared.is_resting()) {
+                shared.swap_remove(place);
+                return;
+            }
+        }
     }
 
     fn borrow(&self, worker: usize, now: Instant) -> Option<Idle> {
@@ -167,67 +184,72 @@ impl Pool {
     }
 
     fn open_slot(&self) -> Option<Slot> {
-        let limit = self.limit.unwrap_or(u32::MAX);
-        let more = |open: u32| (open < limit).then(|| open + 1);
-        self.line.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        let (is_upgraded, may_read) = (AtomicBool::new(false), AtomicUsize::new(usize::MAX));
-        Some(Slot { line: Arc::clone(&self.line), is_upgraded, may_read })
+        self.line.open_slot(self.limit)
     }
 
-    async fn connect(&self, worker: usize, slot: Slot) -> Result<Lease, ConnectError> {
-        let stream = self.dial().await?;
+    /// Where requests can share a connection, a worker opens one at a time, and those who come meanwhile share it.
+    async fn connect(&self, worker: usize, slot: Slot, only_http1: bool) -> Result<Lease, ConnectError> {
+        if only_http1 || !self.expects_http2.load(Ordering::Relaxed) {
+            return self.open(worker, slot, only_http1).await;
+        }
+        let opening = timeout(self.connector.limit(), self.shards[worker].opening.lock()).await;
+        let alone = opening.map_err(|_| ConnectError::Timeout)?;
+        if let Some(lease) = self.stream(worker) {
+            return Ok(lease);
+        }
+        // Who came first may have found that the target does not speak HTTP/2.
+        let _alone = self.expects_http2.load(Ordering::Relaxed).then_some(alone);
+        self.open(worker, slot, only_http1).await
+    }
+
+    async fn open(&self, worker: usize, slot: Slot, only_http1: bool) -> Result<Lease, ConnectError> {
         let slot = Arc::new(slot);
-        let (sender, connection) = http1::Builder::new()
-            .preserve_header_case(true)
-            .max_headers(MAX_FIELDS)
-            .handshake(TokioIo::new(UpstreamIo::new(stream, Arc::clone(&slot))))
-            .await
-            .map_err(|error| ConnectError::Io(io::Error::other(error)))?;
-        tokio::spawn(async move {
-            // How it ended is told to the request in flight, if there is one.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(Lease { sender, home: worker, slot })
+        let opened = self.connector.connect(&slot, only_http1).await?;
+        let is_http2 = matches!(opened, Opened::Http2(_));
+        if !only_http1 && is_http2 != self.expects_http2.load(Ordering::Relaxed) {
+            self.expects_http2.store(is_http2, Ordering::Relaxed);
+        }
+        let sender = match opened {
+            Opened::Http1(sender) => Sender::Http1(sender),
+            Opened::Http2(shared) => Sender::Http2(self.share(worker, shared)?),
+        };
+        Ok(Lease::new(sender, worker, slot))
     }
 
-    /// To any address of the name; a failure makes the name be looked up again soon.
-    async fn dial(&self) -> Result<TcpStream, ConnectError> {
-        let look_up = timeout(self.connect_timeout, self.addresses.get());
-        let addresses = look_up.await.map_err(|_| ConnectError::Timeout)?.map_err(ConnectError::Resolve)?;
-        let first = fastrand::usize(..addresses.len().max(1));
-        let failure = match timeout(self.connect_timeout, dial(&addresses, first)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => ConnectError::Io(error),
-            Err(_) => ConnectError::Timeout,
-        };
-        self.addresses.suspect();
-        Err(failure)
+    fn share(&self, worker: usize, shared: Arc<Shared>) -> Result<Stream, ConnectError> {
+        let stream = shared.begin();
+        self.shards[worker].lock_shared().push(shared);
+        // There is room for more of those who wait.
+        self.line.wake_one();
+        stream.ok_or_else(|| ConnectError::Io(std::io::ErrorKind::ConnectionReset.into()))
     }
 
     /// The exchange ended cleanly: the connection goes back to the worker that opened it.
     ///
     /// Its task may not have come round yet (it runs on another thread, or an upload goes on after an early
     /// answer): then it goes back when it has, so that a waiter is not woken for nothing.
-    pub(crate) fn give_back(self: &Arc<Self>, mut lease: Lease, now: Instant) {
-        if lease.sender.is_ready() {
-            return self.shelve(lease, now);
+    pub(crate) fn give_back(self: &Arc<Self>, lease: Lease, now: Instant) {
+        // One that is shared was never taken away.
+        let Some(mut idle) = lease.into_idle(now) else { return };
+        if idle.sender.is_ready() {
+            return self.shelve(idle);
         }
-        if lease.sender.is_closed() {
+        if idle.sender.is_closed() {
             return;
         }
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            if lease.sender.ready().await.is_ok() {
-                pool.shelve(lease, Instant::now());
+            if idle.sender.ready().await.is_ok() {
+                idle.since = Instant::now();
+                pool.shelve(idle);
             }
         });
     }
 
-    fn shelve(&self, lease: Lease, now: Instant) {
-        let Lease { sender, home, slot } = lease;
-        let mut shard = self.shards[home].lock();
+    fn shelve(&self, idle: Idle) {
+        let mut shard = self.shards[idle.home].lock();
         if shard.len() < MAX_IDLE_PER_SHARD {
-            shard.push(Idle { sender, home, since: now, slot });
+            shard.push(idle);
         }
         drop(shard);
         self.line.wake_one();
@@ -238,14 +260,19 @@ impl Pool {
         let now = Instant::now();
         for shard in &self.shards {
             shard.lock().retain(|idle| !idle.is_stale(self.keep_alive, now));
+            shard.lock_shared().retain(|shared| !shared.is_stale(self.keep_alive, now));
         }
     }
 }
 
 impl Shard {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         // A panic cannot leave a Vec of handles half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_shared(&self) -> MutexGuard<'_, Vec<Arc<Shared>>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The youngest usable connection. Closed ones are dropped on the way.
@@ -263,90 +290,18 @@ impl Shard {
         }
         None
     }
+
+    /// The oldest connection with room: younger ones are there for a rush, and close after it.
+    fn stream(&self, begin: Begin) -> Option<(Stream, Arc<Slot>)> {
+        let mut shared = self.lock_shared();
+        shared.retain(|shared| !shared.is_done());
+        shared.iter().find_map(|shared| Some((begin(shared)?, shared.slot())))
+    }
 }
 
 impl Idle {
     fn is_stale(&self, keep_alive: Duration, now: Instant) -> bool {
         self.sender.is_closed() || now.saturating_duration_since(self.since) >= keep_alive
-    }
-}
-
-impl Line {
-    fn wake_one(&self) {
-        if self.waiting.load(Ordering::Acquire) > 0 {
-            self.freed.notify_one();
-        }
-    }
-}
-
-/// Counts one open connection: held by its stream, and by whoever uses it, upgraded streams included.
-pub(crate) struct Slot {
-    line: Arc<Line>,
-    is_upgraded: AtomicBool,
-    /// Bytes that may be read before the head of an answer; the largest number while there is no limit.
-    may_read: AtomicUsize,
-}
-
-impl Slot {
-    /// Counts bytes that were read; false when they are too many.
-    pub(crate) fn may_have_read(&self, count: usize) -> bool {
-        let rest = |rest: usize| if rest == usize::MAX { Some(rest) } else { rest.checked_sub(count) };
-        self.may_read.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok()
-    }
-
-    /// What the connection carries is no longer HTTP.
-    pub(crate) fn is_upgraded(&self) -> bool {
-        self.is_upgraded.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.line.open.fetch_sub(1, Ordering::AcqRel);
-        self.line.wake_one();
-    }
-}
-
-impl Lease {
-    /// From here to [`Self::has_answer`] what is read is counted.
-    pub(crate) fn expects_answer(&self) {
-        self.slot.may_read.store(MAX_BEFORE_HEAD, Ordering::Release);
-    }
-
-    /// A byte of the answer has come. Asked before [`Self::has_answer`].
-    pub(crate) fn has_heard(&self) -> bool {
-        self.slot.may_read.load(Ordering::Acquire) != MAX_BEFORE_HEAD
-    }
-
-    pub(crate) fn has_answer(&self) {
-        self.slot.may_read.store(usize::MAX, Ordering::Release);
-    }
-
-    pub(crate) fn is_now_upgraded(&self) {
-        self.slot.is_upgraded.store(true, Ordering::Release);
-    }
-}
-
-/// One place in the line of waiters.
-struct Place<'l> {
-    line: &'l Line,
-    /// How many came before.
-    ahead: u32,
-}
-
-impl<'l> Place<'l> {
-    fn take(line: &'l Line) -> Option<Self> {
-        let more = |waiting: u32| (waiting < MAX_WAITERS).then(|| waiting + 1);
-        let ahead = line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Self { line, ahead })
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.line.waiting.fetch_sub(1, Ordering::AcqRel);
-        // A wake-up meant for a waiter that left must not be lost, and the next may find another connection free.
-        self.line.wake_one();
     }
 }
 

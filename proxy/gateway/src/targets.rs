@@ -8,10 +8,12 @@ use banyan_routes::{Target, Upstream};
 use http::HeaderValue;
 
 use crate::breaker::Breaker;
+use crate::connect::Connector;
 use crate::ejection::Record;
 use crate::pool::Pool;
 use crate::resolve::Addresses;
 use crate::room::Room;
+use crate::tls::Secure;
 use crate::worker::Tally;
 
 /// One upstream while the process runs. Kept across reloads for as long as its settings stay the same.
@@ -20,6 +22,8 @@ pub(crate) struct Servers {
     pub(crate) targets: Box<[Arc<Server>]>,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) room: Option<Arc<Room>>,
+    /// None without TLS.
+    pub(crate) secure: Option<Arc<Secure>>,
     started: Instant,
 }
 
@@ -28,6 +32,7 @@ pub(crate) struct Server {
     pub(crate) authority: HeaderValue,
     pub(crate) label: Arc<str>,
     pub(crate) addresses: Arc<Addresses>,
+    pub(crate) connector: Arc<Connector>,
     pub(crate) pool: Arc<Pool>,
     healthy: AtomicBool,
     record: Record,
@@ -36,15 +41,26 @@ pub(crate) struct Server {
 
 impl Servers {
     pub(crate) fn new(settings: &Upstream, workers: usize) -> Self {
-        let targets = settings.targets.iter().map(|target| Arc::new(Server::new(target, settings, workers)));
+        let secure = Secure::of(settings).map(Arc::new);
+        let server = |target| Arc::new(Server::new(target, settings, secure.as_ref(), workers));
+        let targets = settings.targets.iter().map(server).collect();
         let breaker = settings.breaker.map(|breaker| Breaker::new(breaker, &settings.name, workers));
         let room = settings.max_requests.map(Room::new);
-        Self {
-            settings: settings.clone(),
-            targets: targets.collect(),
-            breaker,
-            room,
-            started: Instant::now(),
+        let settings = settings.clone();
+        let servers = Self { settings, targets, breaker, room, secure, started: Instant::now() };
+        servers.refresh_tls();
+        servers
+    }
+
+    /// Reads the files of TLS again if they have changed.
+    pub(crate) fn refresh_tls(&self) {
+        let upstream = &self.settings.name;
+        match self.secure.as_ref().and_then(|secure| secure.refresh()) {
+            Some(Ok(())) => tracing::info!(%upstream, "TLS files are in use"),
+            Some(Err(error)) => {
+                tracing::error!(%upstream, %error, "cannot use TLS files: what was in use before stays");
+            }
+            None => {}
         }
     }
 
@@ -142,20 +158,21 @@ impl Servers {
 }
 
 impl Server {
-    fn new(target: &Target, upstream: &Upstream, workers: usize) -> Self {
+    fn new(target: &Target, upstream: &Upstream, secure: Option<&Arc<Secure>>, workers: usize) -> Self {
         let addresses = Arc::new(Addresses::new(&target.host, target.port));
-        let pool = Pool::new(
-            workers,
+        let connector = Arc::new(Connector::new(
             Arc::clone(&addresses),
             upstream.connect_timeout,
-            upstream.keep_alive,
-            upstream.max_connections,
-        );
+            secure.map(|secure| (secure, &*target.host)),
+            upstream.http2,
+        ));
+        let pool = Pool::new(workers, Arc::clone(&connector), upstream.keep_alive, upstream.max_connections);
         let label = String::from_utf8_lossy(target.authority.as_bytes()).into();
         Self {
             authority: target.authority.clone(),
             label,
             addresses,
+            connector,
             pool: Arc::new(pool),
             healthy: AtomicBool::new(true),
             record: Record::default(),

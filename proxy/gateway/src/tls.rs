@@ -4,9 +4,10 @@
 //! plain TCP to pingora, and the handshake is ours. Certificates are looked at again every few seconds: what a renewal
 //! wrote is used for the next handshake, what cannot be used changes nothing and is logged.
 //!
-//! - `certificates`: files to keys, and which of them a server name gets.
+//! - `certificates`: files to keys, and which of them a server name gets. `secure`: TLS on the way out.
 
 mod certificates;
+mod secure;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use certificates::Certificates;
+use certificates::{Stamp, stamp_of};
+pub(crate) use secure::{Name, Secure};
+pub use secure::{UnusableUpstream, unusable_upstreams};
 
 /// TLS of the process: its certificates, and whose clients it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,20 @@ pub enum TlsError {
         /// What is wrong with it.
         error: String,
     },
+    /// An authority that verifies no upstream.
+    Authority {
+        /// Which file.
+        path: PathBuf,
+        /// What rustls says.
+        error: rustls::Error,
+    },
+    /// A target whose host no certificate can name.
+    ServerName {
+        /// The host.
+        host: Box<str>,
+    },
+    /// The system knows no authority.
+    NoAuthority,
     /// No certificate is named.
     NoCertificate,
     /// The cryptography lacks something.
@@ -87,6 +105,15 @@ impl fmt::Display for TlsError {
             }
             Self::ClientCa { path, error } => {
                 write!(out, "cannot verify clients by {}: {error}", path.display())
+            }
+            Self::Authority { path, error } => {
+                write!(out, "cannot verify upstreams by {}: {error}", path.display())
+            }
+            Self::ServerName { host } => {
+                write!(out, "no certificate can name `{host}`: give a `server_name`")
+            }
+            Self::NoAuthority => {
+                write!(out, "the system knows no authority: install `ca-certificates`, or name a `ca_file`")
             }
             Self::NoCertificate => write!(out, "TLS needs a certificate"),
             Self::Setup(error) => write!(out, "cannot set up TLS: {error}"),

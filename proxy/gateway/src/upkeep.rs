@@ -1,5 +1,5 @@
 //! What must happen now and then, on a thread of its own so that no worker is kept from requests: health
-//! checks, fresh addresses, closing connections that were idle too long.
+//! checks, fresh addresses, renewed certificates, closing connections that were idle too long.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -15,6 +15,8 @@ use crate::targets::Servers;
 const SWEEP: Duration = Duration::from_secs(1);
 /// How often it is looked whether a name is due to be looked up again.
 const RESOLVE: Duration = Duration::from_secs(1);
+/// How often the files of an upstream's TLS are looked at.
+const TLS_FILES: Duration = Duration::from_secs(5);
 
 /// The thread. It ends when this is dropped.
 pub(crate) struct Upkeep {
@@ -38,6 +40,9 @@ impl Upkeep {
     pub(crate) fn look_after(&self, servers: &Arc<Servers>) {
         self.handle.spawn(sweep(Arc::downgrade(servers)));
         self.handle.spawn(resolve(Arc::downgrade(servers)));
+        if servers.secure.is_some() {
+            self.handle.spawn(refresh_tls(Arc::downgrade(servers)));
+        }
     }
 
     /// For work that comes up while requests are served, such as a line of the log.
@@ -57,6 +62,16 @@ async fn sweep(servers: Weak<Servers>) {
         ticks.tick().await;
         let Some(servers) = servers.upgrade() else { return };
         servers.targets.iter().for_each(|server| server.pool.sweep());
+    }
+}
+
+async fn refresh_tls(servers: Weak<Servers>) {
+    let mut ticks = interval(TLS_FILES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(servers) = servers.upgrade() else { return };
+        servers.refresh_tls();
     }
 }
 

@@ -10,8 +10,9 @@ use http::header::HeaderValue;
 use crate::failing::{Breaker, FallbackCause};
 use crate::rewrite::PrefixRewrite;
 use crate::table::{
-    Cohort, Condition, Destination, HealthCheck, HostPattern, MethodSet, PathOptions, Retire, Rewrite,
-    RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Timeouts, Upstream, Writer,
+    ClientFiles, Cohort, Condition, Destination, HealthCheck, HostPattern, MethodSet, PathOptions, Retire,
+    Rewrite, RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Timeouts, Upstream,
+    UpstreamTls, Writer,
 };
 
 /// A key as written in routes.toml, and what it means.
@@ -133,6 +134,8 @@ pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
         max_connections,
         max_requests,
         breaker,
+        tls,
+        http2,
         origin: _,
     } = upstream;
     let target = |target: &crate::table::Target| format!("{} {}", target.host, target.port);
@@ -146,6 +149,9 @@ pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
     fields.extend(most_field("max_requests", *max_requests));
     // Only where there is one: files without it keep the hash they had.
     fields.extend(breaker.as_ref().map(|breaker| ("breaker", breaker_bytes(breaker))));
+    fields.extend(tls.as_ref().map(|tls| ("tls", tls_bytes(tls))));
+    let is_default = *http2 == tls.is_some();
+    fields.extend((!is_default).then(|| ("http2", Bytes::number(http2))));
     fields
 }
 
@@ -253,6 +259,21 @@ fn breaker_bytes(breaker: &Breaker) -> Bytes {
         min_requests.to_string(),
         open_for.as_nanos().to_string(),
     ])
+}
+
+fn tls_bytes(tls: &UpstreamTls) -> Bytes {
+    let UpstreamTls { ca_file, client, server_name, verifies } = tls;
+    let client = client.as_ref().map(|ClientFiles { certificate, key }| [&**certificate, &**key]);
+    // Each with what it is, since each may be absent.
+    let named = [
+        ("ca", ca_file.as_deref()),
+        ("certificate", client.map(|client| client[0])),
+        ("key", client.map(|client| client[1])),
+        ("name", server_name.as_deref()),
+        ("unverified", (!verifies).then_some("")),
+    ];
+    let named = named.into_iter().filter_map(|(what, value)| Some([what, value?]));
+    Bytes::all(named.flatten())
 }
 
 fn health_bytes(health: Option<&HealthCheck>) -> Bytes {

@@ -9,7 +9,7 @@ use crate::failing::FallbackCause;
 use crate::pattern::PathPattern;
 use crate::table::{
     Destination, HostPattern, MethodSet, PathOptions, RewriteHost, Route, RouteTable, Split, StickySource,
-    StoreMode, Timeouts, Upstream, Writer,
+    StoreMode, Timeouts, Upstream, UpstreamTls, Writer,
 };
 
 impl fmt::Display for RouteTable {
@@ -55,10 +55,30 @@ fn upstream(out: &mut Formatter<'_>, upstream: &Upstream) -> fmt::Result {
     if let Some(most) = upstream.max_requests {
         writeln!(out, "  max requests: {most}")?;
     }
+    tls(out, upstream.tls.as_ref(), upstream.http2)?;
     let Some(breaker) = &upstream.breaker else { return Ok(()) };
     let (window, open) = (duration(breaker.window), duration(breaker.open_for));
     write!(out, "  breaker: opens for {open} at {} % errors ", breaker.error_percent)?;
     writeln!(out, "of at least {} requests in {window}", breaker.min_requests)
+}
+
+fn tls(out: &mut Formatter<'_>, tls: Option<&UpstreamTls>, http2: bool) -> fmt::Result {
+    let Some(tls) = tls else {
+        return if http2 { writeln!(out, "  http2: prior knowledge") } else { Ok(()) };
+    };
+    let authorities = match (tls.verifies, &tls.ca_file) {
+        (false, _) => "nobody, any certificate is believed",
+        (true, None) => "the system",
+        (true, Some(file)) => file,
+    };
+    writeln!(out, "  tls: verified by {authorities}")?;
+    if let Some(name) = &tls.server_name {
+        writeln!(out, "  tls server name: {name}")?;
+    }
+    if let Some(client) = &tls.client {
+        writeln!(out, "  tls client certificate: {} with {}", client.certificate, client.key)?;
+    }
+    writeln!(out, "  http2: {}", if http2 { "alpn" } else { "off" })
 }
 
 fn route(out: &mut Formatter<'_>, table: &RouteTable, route: &Route) -> fmt::Result {

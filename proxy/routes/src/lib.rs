@@ -62,8 +62,8 @@ pub use rollback::RolledBack;
 pub use schema::schema;
 pub use source::{FileSet, SourceFile, Variables};
 pub use table::{
-    Check, Cohort, CohortIndex, Condition, Destination, HealthCheck, HostPattern, MethodSet, Origin,
-    PathOptions, Pin, Retire, Rewrite, RewriteHost, Route, RouteIndex, RouteTable, Share, Split, Stage,
-    StickySource, Store, StoreIndex, StoreMode, Subject, Sunset, TableHash, Target, Timeouts, Upstream,
-    UpstreamIndex, Writer,
+    Check, ClientFiles, Cohort, CohortIndex, Condition, Destination, HealthCheck, HostPattern, MethodSet,
+    Origin, PathOptions, Pin, Retire, Rewrite, RewriteHost, Route, RouteIndex, RouteTable, Share, Split,
+    Stage, StickySource, Store, StoreIndex, StoreMode, Subject, Sunset, TableHash, Target, Timeouts,
+    Upstream, UpstreamIndex, UpstreamTls, Writer,
 };

@@ -60,7 +60,7 @@ impl RouteTable {
 
     /// The table of `banyan run --legacy URL`: no routes, everything to one upstream.
     ///
-    /// `url` is `http://host:port`; the report names what is wrong with it.
+    /// `url` is `http://host:port` or `https://host:port`; the report names what is wrong with it.
     pub fn legacy_only(url: &str) -> (Option<Self>, Report) {
         meaning::legacy_only(url)
     }
@@ -456,7 +456,7 @@ pub struct Upstream {
     pub targets: Vec<Target>,
     /// Active check; none means every target counts as healthy.
     pub health: Option<HealthCheck>,
-    /// Longest wait for a TCP connection.
+    /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
@@ -466,18 +466,52 @@ pub struct Upstream {
     pub max_requests: Option<u32>,
     /// When requests of candidates leave it alone; legacy's pass unasked.
     pub breaker: Option<Breaker>,
+    /// `https://`; `None` is without TLS.
+    pub tls: Option<UpstreamTls>,
+    /// HTTP/2: with TLS it is offered, without TLS it is spoken.
+    pub http2: bool,
     /// Where it was written.
     pub origin: Origin,
 }
 
-/// One server of an upstream: `http://host:port`.
+/// TLS to the targets of an upstream. Files are named as they were written: from the folder of the file that names them,
+/// which is that of [`Upstream::origin`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Authorities that are believed (PEM); the system's when absent.
+    pub ca_file: Option<Box<str>>,
+    /// What is shown to an upstream that asks for a certificate.
+    pub client: Option<ClientFiles>,
+    /// Name that is asked for and verified; the target's host when absent.
+    pub server_name: Option<Box<str>>,
+    /// False believes any certificate.
+    pub verifies: bool,
+}
+
+impl Default for UpstreamTls {
+    fn default() -> Self {
+        Self { ca_file: None, client: None, server_name: None, verifies: true }
+    }
+}
+
+/// A certificate to show, and its key; both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// The certificate first, then its chain.
+    pub certificate: Box<str>,
+    /// Without a password.
+    pub key: Box<str>,
+}
+
+/// One server of an upstream: `http://host:port` or `https://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Name or address, IPv6 without brackets.
     pub host: Box<str>,
     /// TCP port.
     pub port: u16,
-    /// `host:port` as it goes into a Host header and a metric label (IPv6 in brackets, port 80 left out).
+    /// `host:port` as it goes into a Host header and a metric label (IPv6 in brackets, the scheme's own port left
+    /// out).
     pub authority: HeaderValue,
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use banyan_control::api::Problem;
-use banyan_control::{LoadError, Loaded, Source, load};
+use banyan_control::{LoadError, Loaded, Source, load_to_serve};
 use banyan_routes::{Report, Severity};
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ struct Checked {
 /// Prints every problem of the file set.
 pub(super) fn perform(args: &CheckArgs, settings: &Settings) -> Result<Exit, Failure> {
     let file = args.file.clone().map_or_else(|| settings.needed_routes(), Ok)?;
-    match load(&Source::File(file.clone()), &variables()) {
+    match load_to_serve(&Source::File(file.clone()), &variables()) {
         Ok(loaded) => good(args, &file, &loaded),
         Err(LoadError::Refused(report)) => bad(args, &report),
         Err(LoadError::Read(error)) => Err(unread(&error)),

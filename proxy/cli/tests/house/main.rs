@@ -77,6 +77,9 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("rustls", &["proxy/gateway/src/tls"]),
     ("tokio_rustls", &["proxy/gateway/src/tls"]),
     ("webpki", &["proxy/gateway/src/tls"]),
+    ("rustls_native_certs", &["proxy/gateway/src/tls"]),
+    // hyper tells no other way whether a stream was refused unread.
+    ("h2", &["proxy/gateway/src/forward/error.rs"]),
     ("notify", &["proxy/control/src/reload/watch.rs"]),
     (
         "prometheus",

@@ -17,7 +17,7 @@ use crate::admin::{self, Admin, Phase, Sources};
 use crate::api;
 use crate::handover::{Lent, Predecessor, Program, Successor, UpgradeError};
 use crate::history::{History, Place};
-use crate::load::{Source, load};
+use crate::load::{Source, load_to_serve};
 use crate::metrics::{Metrics, Scrape};
 use crate::reload::{ReloadHandle, Reloader};
 use crate::state_dir;
@@ -87,7 +87,8 @@ impl Proxy {
     ) -> Result<Self, RunError> {
         let (predecessor, lent) = predecessor.unzip();
         let lent = lent.unwrap_or_default();
-        let loaded = load(&options.source, &options.variables).map_err(RunError::Configuration)?;
+        let loaded = load_to_serve(&options.source, &options.variables);
+        let loaded = loaded.map_err(RunError::Configuration)?;
         if !loaded.report.problems.is_empty() {
             tracing::warn!("configuration accepted with warnings:\n{}", loaded.report);
         }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use banyan_control::api::ReloadResult::{Applied, Refused, Unchanged};
 use banyan_control::api::{HistoryKind, RolledBack};
+use banyan_control::{LoadError, Proxy, Registry, RunError};
 
 use crate::log;
-use crate::site::{LONG, SOON, Site, head, route, routes};
+use crate::site::{LONG, SOON, Site, head, options, route, routes};
 
 /// Five saves in a row, each in effect within a second, none refused on the way: a watch that is lost with the
 /// first save shows at the second.
@@ -133,6 +134,37 @@ fn bytes_that_are_no_text_are_refused() {
     site.until(SOON, "refused", |site| site.config().last_reload.result == Refused);
     assert_eq!(site.config().last_reload.problems[0].code, "file-not-utf8");
     assert_eq!(site.percent(), "10");
+}
+
+/// One route at this percent, to an upstream that is believed by a file beside routes.toml.
+fn routes_by_tls(percent: u32) -> String {
+    let tls = "[upstreams.orders]\ntls = { ca_file = \"ca.pem\" }\ntargets = [\"https://127.0.0.1:9\"]";
+    routes(percent).replace("[upstreams.orders]\ntargets = [\"http://127.0.0.1:9\"]", tls)
+}
+
+#[test]
+fn a_table_whose_certificates_cannot_be_read_is_refused() {
+    let site = Site::start(&routes(10));
+    site.write("routes.toml", &routes_by_tls(20));
+    site.until(SOON, "refused", |site| site.config().last_reload.result == Refused);
+    let problem = &site.config().last_reload.problems[0];
+    assert_eq!((problem.code.as_str(), problem.line), ("unusable-tls", 10), "{problem:?}");
+    assert!(problem.message.contains("ca.pem"), "{problem:?}");
+    assert_eq!((site.percent(), site.config().generation), ("10".to_owned(), 1));
+
+    let authority = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+    site.write("ca.pem", &authority.cert.pem());
+    assert_eq!(site.reload().result, Applied, "asked for, the same text is tried again");
+    assert_eq!(site.percent(), "20");
+}
+
+#[test]
+fn a_proxy_whose_certificates_cannot_be_read_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("routes.toml"), routes_by_tls(20)).unwrap();
+    let refused = Proxy::start(options(folder.path()), &Registry::new()).map(|_| ()).unwrap_err();
+    let RunError::Configuration(LoadError::Refused(report)) = refused else { panic!("{refused}") };
+    assert_eq!(report.problems[0].code, "unusable-tls");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use http::StatusCode;
 use crate::answer::Own;
 use crate::body::BodyError;
 use crate::breaker::Stopped;
+use crate::connect::ConnectError;
 use crate::metrics::Failure;
-use crate::pool::ConnectError;
 use crate::upstream_io::is_endless;
 
 /// Why there is no answer from the upstream.
@@ -72,7 +72,10 @@ impl ForwardError {
                 Own::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-busy")
             }
             Self::Connect(ConnectError::Timeout) => Own::new(StatusCode::GATEWAY_TIMEOUT, "connect-timeout"),
-            Self::Connect(_) => Own::new(StatusCode::BAD_GATEWAY, "connect-error"),
+            Self::Connect(ConnectError::Tls(_)) => Own::new(StatusCode::BAD_GATEWAY, "tls-error"),
+            Self::Connect(ConnectError::Resolve(_) | ConnectError::Io(_)) => {
+                Own::new(StatusCode::BAD_GATEWAY, "connect-error")
+            }
             Self::Timeout => Own::new(StatusCode::GATEWAY_TIMEOUT, "timeout"),
             Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
             Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
@@ -92,6 +95,7 @@ impl ForwardError {
             Self::BreakerOpen(_) => Failure::BreakerOpen,
             Self::Connect(ConnectError::Resolve(_)) => Failure::Resolve,
             Self::Connect(ConnectError::Io(_)) => Failure::Connect,
+            Self::Connect(ConnectError::Tls(_)) => Failure::Tls,
             Self::Connect(ConnectError::Timeout) => Failure::ConnectTimeout,
             Self::Connect(ConnectError::Exhausted) => Failure::Exhausted,
             Self::Timeout => Failure::Timeout,
@@ -105,6 +109,17 @@ impl ForwardError {
 impl ForwardError {
     pub(super) fn ended_before_answer(&self) -> bool {
         matches!(self, Self::Upstream(error) if !error.is_parse())
+    }
+
+    /// The upstream did not begin with the request, and says so: a stream refused, or above the last one of a GOAWAY
+    /// (RFC 9113 8.7).
+    pub(super) fn was_refused(&self) -> bool {
+        let Self::Upstream(error) = self else { return false };
+        let cause = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+        cause.is_some_and(|cause| {
+            let is_refusal = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+            cause.is_remote() && (cause.is_go_away() || is_refusal)
+        })
     }
 
     /// What takes a single server out when it happens again and again.

@@ -6,12 +6,11 @@ use super::cookie::{self, Cookie};
 use super::reference::{Authority, Host, Reference, default_port};
 use crate::forwarding::Scheme;
 
-/// How every target is reached.
-const TARGET_SCHEME: Scheme = Scheme::Http;
-
 /// One answer's upstream as it knows itself, and the address under which the client knows it.
 pub(super) struct Fitting<'a> {
     pub(super) targets: &'a [Target],
+    /// How they are reached.
+    pub(super) scheme: Scheme,
     /// The Host that the upstream was shown.
     pub(super) shown: &'a RewriteHost,
     pub(super) public: Public<'a>,
@@ -131,7 +130,7 @@ impl Fitting<'_> {
     /// Whether an address is in the upstream's own world, where paths are those of the upstream.
     fn is_mine(&self, scheme: Option<Scheme>, authority: &Authority<'_>) -> bool {
         // An address without scheme takes over that of the page, which the upstream may or may not know.
-        let schemes = [scheme.unwrap_or(self.public.scheme), scheme.unwrap_or(TARGET_SCHEME)];
+        let schemes = [scheme.unwrap_or(self.public.scheme), scheme.unwrap_or(self.scheme)];
         schemes.into_iter().any(|scheme| {
             // An upstream that makes absolute addresses out of the public Host still writes its own paths.
             self.is_upstream(scheme, authority)
@@ -142,14 +141,14 @@ impl Fitting<'_> {
     fn is_upstream(&self, scheme: Scheme, authority: &Authority<'_>) -> bool {
         let port = authority.port_at(scheme);
         let is_target = |target: &Target| target.port == port && authority.host.is(&target.host);
-        (scheme == TARGET_SCHEME && self.targets.iter().any(is_target))
+        (scheme == self.scheme && self.targets.iter().any(is_target))
             || self.is_shown(scheme, authority)
             || self.is_shown_at_its_port(scheme, authority)
     }
 
     /// Whether an upstream made the address of the Host it was shown, and the scheme it was told.
     fn is_shown(&self, scheme: Scheme, authority: &Authority<'_>) -> bool {
-        let is_known = scheme == self.public.scheme || scheme == TARGET_SCHEME;
+        let is_known = scheme == self.public.scheme || scheme == self.scheme;
         let is_as_shown = |host: &str, port: Option<u16>| {
             authority.host.is(host) && port.unwrap_or(default_port(scheme)) == authority.port_at(scheme)
         };
@@ -160,7 +159,7 @@ impl Fitting<'_> {
                     // The authority of a target has no default port.
                     is_as_shown(
                         &target.host,
-                        Some(target.port).filter(|port| *port != default_port(TARGET_SCHEME)),
+                        Some(target.port).filter(|port| *port != default_port(self.scheme)),
                     )
                 }),
                 RewriteHost::Fixed(_) => {
@@ -179,7 +178,7 @@ impl Fitting<'_> {
             RewriteHost::Upstream => false,
             RewriteHost::Fixed(_) => self.fixed_host().is_some_and(|(name, _)| authority.host.is(name)),
         };
-        scheme == TARGET_SCHEME && is_told && is_name && self.targets.iter().any(|target| target.port == port)
+        scheme == self.scheme && is_told && is_name && self.targets.iter().any(|target| target.port == port)
     }
 
     fn is_public(&self, scheme: Scheme, authority: &Authority<'_>) -> bool {

@@ -49,6 +49,7 @@ fn inside(targets: &str, rewrite: &str) -> Inside {
 impl Inside {
     fn seen_from<'a>(&'a self, scheme: Scheme, host: Option<&'a str>) -> Fitting<'a> {
         Fitting {
+            scheme: Scheme::Http,
             targets: &self.targets,
             shown: &self.shown,
             public: Public::new(scheme, host),

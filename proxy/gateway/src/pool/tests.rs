@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 use super::Pool;
+use crate::connect::Connector;
 use crate::resolve::Addresses;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -17,24 +18,26 @@ async fn nobody_overtakes_the_line() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     let addresses = Arc::new(Addresses::new("127.0.0.1", port));
-    let pool = Arc::new(Pool::new(1, addresses, LONG, LONG, Some(1)));
-    let mut lease = pool.lease(0).await.expect("the first connection");
-    lease.sender.ready().await.expect("its task has come round");
+    let connector = Arc::new(Connector::new(addresses, LONG, None, false));
+    let pool = Arc::new(Pool::new(1, connector, LONG, Some(1)));
+    let lease = pool.lease(0, false).await.expect("the first connection");
+    let mut idle = lease.into_idle(Instant::now()).expect("nobody shares it");
+    idle.sender.ready().await.expect("its task has come round");
 
-    let (mut first, mut second) = (pin!(pool.lease(0)), pin!(pool.lease(0)));
+    let (mut first, mut second) = (pin!(pool.lease(0, false)), pin!(pool.lease(0, false)));
     let mut turn = Context::from_waker(Waker::noop());
     assert!(first.as_mut().poll(&mut turn).is_pending());
     assert!(second.as_mut().poll(&mut turn).is_pending());
-    pool.shelve(lease, Instant::now());
+    pool.shelve(idle);
 
-    assert!(pool.idle(0, Instant::now()).is_none(), "a newcomer goes to the end of the line");
+    assert!(pool.idle(0, Instant::now(), false).is_none(), "a newcomer goes to the end of the line");
     assert!(second.as_mut().poll(&mut turn).is_pending());
     let Poll::Ready(Ok(lease)) = first.as_mut().poll(&mut turn) else { panic!("the first in line is first") };
     assert!(second.as_mut().poll(&mut turn).is_pending());
-    pool.shelve(lease, Instant::now());
+    pool.shelve(lease.into_idle(Instant::now()).expect("nobody shares it"));
     assert!(matches!(second.as_mut().poll(&mut turn), Poll::Ready(Ok(_))));
     assert!(
-        pool.idle(0, Instant::now()).is_none(),
+        pool.idle(0, Instant::now(), false).is_none(),
         "the lease above was dropped, and its connection with it"
     );
 }

@@ -20,11 +20,11 @@ pub(crate) struct Certificates {
     files: Vec<CertificateFiles>,
     in_use: ArcSwap<Vec<Arc<CertifiedKey>>>,
     /// Of the files that are in use.
-    seen: Mutex<Vec<Stamp>>,
+    seen: Mutex<Vec<[Stamp; 2]>>,
 }
 
 /// Tells a file from the one that was there before.
-type Stamp = [Option<(SystemTime, u64)>; 2];
+pub(super) type Stamp = Option<(SystemTime, u64)>;
 
 impl Certificates {
     pub(super) fn load(files: Vec<CertificateFiles>) -> Result<Self, TlsError> {
@@ -88,11 +88,11 @@ fn read(files: &CertificateFiles) -> Result<CertifiedKey, TlsError> {
     Ok(certified)
 }
 
-fn stamp(files: &CertificateFiles) -> Stamp {
+fn stamp(files: &CertificateFiles) -> [Stamp; 2] {
     [&files.certificate, &files.key].map(|path| stamp_of(path))
 }
 
-fn stamp_of(path: &Path) -> Option<(SystemTime, u64)> {
+pub(super) fn stamp_of(path: &Path) -> Stamp {
     let metadata = path.metadata().ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }

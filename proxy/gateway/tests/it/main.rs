@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs)]
 
 mod answers;
+mod authority;
 mod client;
 mod log;
 mod pages;
@@ -24,6 +25,8 @@ mod outside;
 mod protocol;
 mod proxy_protocol;
 mod refusals;
+mod secure;
 mod splitting;
 mod tls;
 mod upgrades;
+mod upstream_http2;

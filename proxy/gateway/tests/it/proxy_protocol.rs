@@ -10,10 +10,11 @@ use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::authority::Authority;
 use crate::client::Client;
 use crate::http2;
 use crate::proxy::{Proxy, legacy_at, settings};
-use crate::tls::{Authority, ask, with_tls};
+use crate::tls::{ask, with_tls};
 use crate::upstream::Upstream;
 
 const LINE: &str = "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n";

@@ -2,88 +2,21 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use banyan_gateway::{CertificateFiles, Gateway, Settings, StartError, TlsSettings};
 use http::{Request, Version};
 use http_body_util::BodyExt;
-use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tempfile::TempDir;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::authority::Authority;
 use crate::http2;
 use crate::proxy::{Proxy, legacy_at, settings, table};
 use crate::upstream::Upstream;
-
-/// An authority and a folder for what it signs.
-pub(crate) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: TempDir,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        Self { issuer, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Writes `name.pem` and `name.key`.
-    pub(crate) fn sign(&self, name: &str, hosts: &[&str]) -> CertificateFiles {
-        let mut params =
-            CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let files = CertificateFiles {
-            certificate: self.path(&format!("{name}.pem")),
-            key: self.path(&format!("{name}.key")),
-        };
-        std::fs::write(&files.key, key.serialize_pem()).unwrap();
-        std::fs::write(&files.certificate, certificate.pem()).unwrap();
-        files
-    }
-
-    fn root(&self) -> PathBuf {
-        let path = self.path("root.pem");
-        std::fs::write(&path, self.issuer.pem()).unwrap();
-        path
-    }
-
-    /// A client that trusts this authority.
-    pub(crate) fn client(&self, protocols: &[&[u8]], identity: Option<&CertificateFiles>) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let builder = builder.with_root_certificates(roots);
-        let mut config = match identity {
-            None => builder.with_no_client_auth(),
-            Some(files) => {
-                let chain =
-                    CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
-                builder
-                    .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(&files.key).unwrap())
-                    .unwrap()
-            }
-        };
-        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        TlsConnector::from(Arc::new(config))
-    }
-}
 
 pub(crate) fn with_tls(certificates: Vec<CertificateFiles>, client_ca: Option<PathBuf>) -> Settings {
     Settings {

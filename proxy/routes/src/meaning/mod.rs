@@ -4,7 +4,7 @@
 //!
 //! - `catalog`: names of one kind, and who uses them.
 //! - `defaults`, `upstream`, `store`, `cohort`, `route`, `split`: the parts.
-//! - `target`, `host`, `method`, `network`, `path`, `rewrite`, `condition`, `end`: values with rules of their own.
+//! - `target`, `tls`, `host`, `method`, `network`, `path`, `rewrite`, `condition`, `end`: values with rules of their own.
 //! - `failing`: fallback and breaker. `hashing`: one namespace of hash names. `safety`: who may write where, and which
 //!   client keeps its arm.
 
@@ -25,6 +25,7 @@ mod safety;
 mod split;
 mod store;
 mod target;
+mod tls;
 mod upstream;
 
 use crate::assemble::{Assembled, Parts, Unreachable};

@@ -1,4 +1,4 @@
-//! One server of an upstream: `http://host:port`.
+//! One server of an upstream: `http://host:port` or `https://host:port`.
 
 use std::net::Ipv6Addr;
 
@@ -9,16 +9,29 @@ use crate::problem::{Draft, Problems};
 use crate::table::Target;
 use crate::written::reader::Located;
 
-/// Port of `http://` (RFC 9110 4.2.1).
-const HTTP_PORT: u16 = 80;
+/// How a target is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// RFC 9110 4.2.1 and 4.2.2.
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
 
 /// `None` has left a problem behind.
-pub(super) fn parse(url: &Located<String>, problems: &mut Problems) -> Option<Target> {
+pub(super) fn parse(url: &Located<String>, problems: &mut Problems) -> Option<(Scheme, Target)> {
     split(&url.value).map_err(|wrong| problems.push(wrong.draft(url))).ok()
 }
 
 enum Wrong {
-    Https,
     Scheme,
     UserInfo,
     Path(usize),
@@ -31,12 +44,9 @@ impl Wrong {
         let text = &url.value;
         let error = |message: String| Draft::error("bad-target", url.spot, message);
         match self {
-            Self::Https => {
-                let message = "`https://` targets are not in this build yet";
-                Draft::error("not-in-this-build", url.spot, message)
-                    .hint("use `http://`, or a local TLS proxy")
+            Self::Scheme if text.contains("://") => {
+                error(format!("`{text}` is no `http://` or `https://` address"))
             }
-            Self::Scheme if text.contains("://") => error(format!("`{text}` is no `http://` address")),
             Self::Scheme => {
                 error(format!("`{text}` lacks `http://`")).hint(format!("did you mean `http://{text}`?"))
             }
@@ -51,14 +61,13 @@ impl Wrong {
     }
 }
 
-fn split(text: &str) -> Result<Target, Wrong> {
+fn split(text: &str) -> Result<(Scheme, Target), Wrong> {
     let (scheme, rest) = text.split_once("://").ok_or(Wrong::Scheme)?;
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err(Wrong::Https);
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
-        return Err(Wrong::Scheme);
-    }
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return Err(Wrong::Scheme),
+    };
     let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
     if authority.contains('@') {
@@ -67,10 +76,10 @@ fn split(text: &str) -> Result<Target, Wrong> {
     if !matches!(path, "" | "/") {
         return Err(Wrong::Path(text.len() - path.len()));
     }
-    self::authority(authority)
+    Ok((scheme, self::authority(authority, scheme.default_port())?))
 }
 
-fn authority(text: &str) -> Result<Target, Wrong> {
+fn authority(text: &str, default_port: u16) -> Result<Target, Wrong> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, port) = if let Some((address, port)) = bracketed {
         let address: Ipv6Addr = address.parse().map_err(|_| Wrong::Host)?;
@@ -81,12 +90,12 @@ fn authority(text: &str) -> Result<Target, Wrong> {
         host::is_name(&host).then_some((host, port)).ok_or(Wrong::Host)?
     };
     let port = match port.strip_prefix(':') {
-        None if port.is_empty() => HTTP_PORT,
+        None if port.is_empty() => default_port,
         None => return Err(Wrong::Host),
         Some(port) => self::port(port).ok_or_else(|| Wrong::Port(port.to_owned()))?,
     };
     let name = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let authority = if port == HTTP_PORT { name } else { format!("{name}:{port}") };
+    let authority = if port == default_port { name } else { format!("{name}:{port}") };
     let authority = HeaderValue::try_from(authority).map_err(|_| Wrong::Host)?;
     Ok(Target { host: host.into(), port, authority })
 }

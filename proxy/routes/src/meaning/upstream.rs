@@ -1,11 +1,12 @@
-//! Upstreams and their health checks.
+//! Upstreams and their health checks; `tls` is how they are reached.
 
 use std::time::Duration;
 
-use super::{failing, target};
+use super::target::Scheme;
+use super::{failing, target, tls};
 use crate::problem::{Draft, Problems};
 use crate::source::Sources;
-use crate::table::{HealthCheck, Origin, Target, Upstream};
+use crate::table::{HealthCheck, Origin, Target, Upstream, UpstreamTls};
 use crate::written::duration::Span;
 use crate::written::reader::{Field, Located};
 use crate::written::upstream::{HealthTable, UpstreamTable};
@@ -14,7 +15,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// An upstream of one target with the built-in defaults.
-pub(super) fn plain(name: &str, target: Target, origin: Origin) -> Upstream {
+pub(super) fn plain(name: &str, (scheme, target): (Scheme, Target), origin: Origin) -> Upstream {
+    let tls = (scheme == Scheme::Https).then(UpstreamTls::default);
     Upstream {
         name: name.to_owned(),
         targets: vec![target],
@@ -24,6 +26,8 @@ pub(super) fn plain(name: &str, target: Target, origin: Origin) -> Upstream {
         max_connections: None,
         max_requests: None,
         breaker: None,
+        http2: tls.is_some(),
+        tls,
         origin,
     }
 }
@@ -36,6 +40,11 @@ pub(super) fn make(
     sources: &Sources<'_>,
     problems: &mut Problems,
 ) -> Option<Upstream> {
+    let targets = targets(table.targets.good()?, problems);
+    let scheme = targets.as_ref().and_then(|targets| tls::scheme(targets, problems));
+    // Without a scheme every `tls` and `http2` would be as wrong as it is right.
+    let tls = tls::make(&table.tls, scheme, problems);
+    let http2 = tls::http2(&table.http2, scheme, problems);
     Some(Upstream {
         name: name.value.clone(),
         breaker: table.breaker.value().map(|breaker| failing::breaker(breaker, problems)),
@@ -44,25 +53,30 @@ pub(super) fn make(
         keep_alive: or(&table.keep_alive, KEEP_ALIVE),
         max_connections: at_least_one(&table.max_connections, "max_connections", problems),
         max_requests: at_least_one(&table.max_requests, "max_requests", problems),
-        targets: targets(table.targets.good()?, problems)?,
+        targets: targets?.into_iter().map(|target| target.value.1).collect(),
+        tls: tls.ok()?,
+        http2: http2?,
         origin: sources.origin(name.spot),
     })
 }
 
-fn targets(written: &Located<Vec<Located<String>>>, problems: &mut Problems) -> Option<Vec<Target>> {
+fn targets(
+    written: &Located<Vec<Located<String>>>,
+    problems: &mut Problems,
+) -> Option<Vec<Located<(Scheme, Target)>>> {
     if written.value.is_empty() {
         let draft = Draft::error("empty-list", written.spot, "an upstream without targets answers nothing");
         problems.push(draft.hint("write it like `targets = [\"http://127.0.0.1:3000\"]`"));
         return None;
     }
-    let mut targets: Vec<Target> = Vec::new();
+    let mut targets: Vec<Located<(Scheme, Target)>> = Vec::new();
     for url in &written.value {
         let Some(target) = target::parse(url, problems) else { continue };
-        if targets.contains(&target) {
+        if targets.iter().any(|other| other.value == target) {
             let message = format!("`{}` is in the list already", url.value);
             problems.push(Draft::error("duplicate-target", url.spot, message));
         }
-        targets.push(target);
+        targets.push(Located { value: target, spot: url.spot });
     }
     Some(targets)
 }

@@ -80,6 +80,18 @@ words! {
     }
 }
 
+words! {
+    /// When an upstream is spoken to in HTTP/2.
+    Http2Word {
+        /// Never.
+        Off = "off",
+        /// Where a target with TLS offers it in the handshake.
+        Alpn = "alpn",
+        /// Always, without TLS: every target is known to speak it.
+        PriorKnowledge = "prior-knowledge",
+    }
+}
+
 pub(super) fn unknown<T>(
     text: &str,
     words: &[&str],

@@ -96,20 +96,40 @@ fn a_fallback_is_told_in_words() {
     );
 }
 
+/// Where requests of one route go, with further lines for their upstream.
+fn with_upstream(targets: &str, lines: &str) -> RouteTable {
+    whole_table(&format!(
+        "version = 1\n[defaults]\nlegacy = \"a\"\nsticky = [\"client-ip\"]\n[upstreams.a]\n\
+         targets = [\"http://a\"]\n[upstreams.b]\ntargets = [\"{targets}\"]\n{lines}\n\
+         [[route]]\nname = \"r\"\npath = \"/r\"\nmethods = [\"GET\"]\nto = \"b\"\npercent = 1\n"
+    ))
+}
+
+#[test]
+fn tls_and_http2_are_changes_of_their_upstream() {
+    let plain = with_upstream("http://b", "");
+    let [secure, other] = ["", "tls = { server_name = \"c\" }"].map(|tls| with_upstream("https://b:80", tls));
+    assert_eq!(lines(&plain, &secure), ["upstream b changed: tls"]);
+    assert_eq!(lines(&secure, &other), ["upstream b changed: tls"]);
+    let h2c = with_upstream("http://b", "http2 = \"prior-knowledge\"");
+    assert_eq!(lines(&plain, &h2c), ["upstream b changed: http2"]);
+    for (targets, same) in [("http://b", "http2 = \"off\""), ("https://b:80", "http2 = \"alpn\"\ntls = {}")] {
+        let written = with_upstream(targets, same);
+        let absent = if targets.starts_with("https") { &secure } else { &plain };
+        assert_eq!(written.hash(), absent.hash(), "defaults mean what they say");
+    }
+    let off = with_upstream("https://b:80", "http2 = \"off\"");
+    assert_eq!(lines(&secure, &off), ["upstream b changed: http2"]);
+}
+
 #[test]
 fn a_breaker_is_a_change_of_its_upstream() {
-    let head = |breaker: &str| {
-        format!(
-            "version = 1\n[defaults]\nlegacy = \"a\"\nsticky = [\"client-ip\"]\n[upstreams.a]\n\
-             targets = [\"http://a\"]\n[upstreams.b]\ntargets = [\"http://b\"]\n{breaker}\n\
-             [[route]]\nname = \"r\"\npath = \"/r\"\nmethods = [\"GET\"]\nto = \"b\"\npercent = 1\n"
-        )
-    };
-    let (old, new) = (whole_table(&head("")), whole_table(&head("breaker = {}")));
+    let head = |breaker: &str| with_upstream("http://b", breaker);
+    let (old, new) = (head(""), head("breaker = {}"));
     assert_eq!(lines(&old, &new), ["upstream b changed: breaker"]);
     assert_ne!(old.hash(), new.hash());
     let written = "breaker = { error_percent = 50, window = \"10s\", min_requests = 20, open_for = \"15s\" }";
-    assert_eq!(new.hash(), whole_table(&head(written)).hash(), "defaults mean what they say");
+    assert_eq!(new.hash(), head(written).hash(), "defaults mean what they say");
 }
 
 #[test]

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use crate::files::cases;
 
 /// Every table: its name in the schema, and the text that leads into it.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("", ""),
     ("DefaultsTable", "[defaults]"),
     ("UpstreamTable", "[upstreams.a]"),
     ("HealthTable", "[upstreams.a.health]"),
     ("BreakerTable", "[upstreams.a.breaker]"),
+    ("TlsTable", "[upstreams.a.tls]"),
     ("StoreTable", "[stores.a]"),
     ("CohortTable", "[cohorts.a]"),
     ("RouteEntry", "[[route]]"),

@@ -1,0 +1,125 @@
+//! How many connections are open to one target, and who waits for one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Most requests that wait for a connection to one target.
+const MAX_WAITERS: u32 = 1024;
+
+/// Most bytes of an answer before the end of its head. hyper takes heads of 408 KiB; beyond that these are interim
+/// answers, and an upstream that sends them without end would keep a worker busy with nothing else.
+const MAX_BEFORE_HEAD: usize = 512 << 10;
+
+/// Open connections and those who wait for one.
+#[derive(Default)]
+pub(super) struct Line {
+    open: AtomicU32,
+    waiting: AtomicU32,
+    pub(super) freed: Notify,
+}
+
+impl Line {
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// Room for one connection more; without a limit there always is.
+    pub(super) fn open_slot(self: &Arc<Self>, limit: Option<u32>) -> Option<Slot> {
+        let limit = limit.unwrap_or(u32::MAX);
+        let more = |open: u32| (open < limit).then(|| open + 1);
+        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Slot::of(Arc::clone(self)))
+    }
+
+    pub(super) fn wake_one(&self) {
+        if self.has_waiters() {
+            self.freed.notify_one();
+        }
+    }
+}
+
+/// Counts one open connection: held by its stream, and by whoever uses it, upgraded streams included.
+pub(crate) struct Slot {
+    line: Arc<Line>,
+    is_upgraded: AtomicBool,
+    /// Bytes that may be read before the head of an answer; the largest number while there is no limit.
+    may_read: AtomicUsize,
+}
+
+impl Slot {
+    fn of(line: Arc<Line>) -> Self {
+        Self { line, is_upgraded: AtomicBool::new(false), may_read: AtomicUsize::new(usize::MAX) }
+    }
+
+    /// Of a connection that no limit counts: that of a health check.
+    pub(crate) fn uncounted() -> Arc<Self> {
+        let line = Arc::new(Line { open: AtomicU32::new(1), ..Line::default() });
+        Arc::new(Self::of(line))
+    }
+
+    /// From here to [`Self::has_answer`] what is read is counted.
+    pub(super) fn expects_answer(&self) {
+        self.may_read.store(MAX_BEFORE_HEAD, Ordering::Release);
+    }
+
+    pub(super) fn has_answer(&self) {
+        self.may_read.store(usize::MAX, Ordering::Release);
+    }
+
+    /// Something has been read since an answer is expected.
+    pub(super) fn has_heard(&self) -> bool {
+        self.may_read.load(Ordering::Acquire) < MAX_BEFORE_HEAD
+    }
+
+    /// Counts bytes that were read; false when they are too many.
+    pub(crate) fn may_have_read(&self, count: usize) -> bool {
+        let rest = |rest: usize| if rest == usize::MAX { Some(rest) } else { rest.checked_sub(count) };
+        self.may_read.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok()
+    }
+
+    /// The connection can take one request more.
+    pub(crate) fn has_room(&self) {
+        self.line.wake_one();
+    }
+
+    pub(super) fn is_now_upgraded(&self) {
+        self.is_upgraded.store(true, Ordering::Release);
+    }
+
+    /// What the connection carries is no longer HTTP.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.is_upgraded.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.line.open.fetch_sub(1, Ordering::AcqRel);
+        self.line.wake_one();
+    }
+}
+
+/// One place in the line of waiters.
+pub(super) struct Place<'l> {
+    line: &'l Line,
+    /// How many came before.
+    pub(super) ahead: u32,
+}
+
+impl<'l> Place<'l> {
+    pub(super) fn take(line: &'l Line) -> Option<Self> {
+        let more = |waiting: u32| (waiting < MAX_WAITERS).then(|| waiting + 1);
+        let ahead = line.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self { line, ahead })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.line.waiting.fetch_sub(1, Ordering::AcqRel);
+        // A wake-up meant for a waiter that left must not be lost, and the next may find another connection free.
+        self.line.wake_one();
+    }
+}
