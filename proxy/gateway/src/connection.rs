@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -425,11 +425,12 @@ fn answer(
     if is_last && !is_http1 {
         connection.is_used_up.store(true, Ordering::Relaxed);
     }
+    let is_grpc = !is_http1 && is_grpc(request.headers());
     let answer = serve::answer(&connection, request);
     async move {
         let mut response = answer.await;
         if !is_http1 {
-            response = for_http2(response, is_head);
+            response = for_http2(response, is_head, is_grpc);
         }
         let ends = is_http1 && (is_last || connection.is_draining());
         if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -439,9 +440,17 @@ fn answer(
     }
 }
 
+/// A call whose client reads a body as messages.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// What hyper's HTTP/1 server sees to and its HTTP/2 server does not: no body for HEAD, no waiting for a client that takes
-/// nothing.
-fn for_http2(mut response: Response<ResponseBody>, is_head: bool) -> Response<ResponseBody> {
+/// nothing. Nor do clients of gRPC get words of our own, for they go by the status.
+fn for_http2(mut response: Response<ResponseBody>, is_head: bool, is_grpc: bool) -> Response<ResponseBody> {
+    if is_grpc && !is_head {
+        response.body_mut().leave_out();
+    }
     if is_head && let Some(length) = response.body_mut().leave_out() {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }

@@ -19,6 +19,7 @@ mod fallback;
 mod faults;
 mod forwarding;
 mod frames;
+mod grpc;
 mod http2;
 mod limits;
 mod outside;
