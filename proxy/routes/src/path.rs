@@ -89,6 +89,8 @@ const PARAMETERS_FIRST: u8 = 8;
 const EMPTY_SEGMENTS: u8 = 16;
 /// Only seen, never read the other way: `..` stands somewhere.
 const TWO_DOTS: u8 = 32;
+/// `%5c`. There are servers to which only `\` is a separator, and such to which only this is one.
+const ENCODED_BACKSLASH: u8 = 64;
 
 impl<'t> NormalPath<'t> {
     /// The plain reading of the path part of a target (without `?` and what follows).
@@ -138,7 +140,7 @@ impl<'t> NormalPath<'t> {
     }
 
     fn choices(&self) -> u8 {
-        let mut choices = self.oddities & (ENCODED_SLASH | BACKSLASH | PARAMETERS);
+        let mut choices = self.oddities & (ENCODED_SLASH | BACKSLASH | ENCODED_BACKSLASH | PARAMETERS);
         if choices & PARAMETERS != 0 && choices != PARAMETERS {
             choices |= PARAMETERS_FIRST;
         }
@@ -289,7 +291,7 @@ impl Reader {
         match decoded {
             0 => return Err(PathProblem::Nul),
             b'/' => self.maybe_slash(ENCODED_SLASH, b'/')?,
-            b'\\' => self.maybe_slash(BACKSLASH, b'\\')?,
+            b'\\' => self.maybe_slash(ENCODED_BACKSLASH, b'\\')?,
             _ if is_unreserved(decoded) => self.plain(decoded),
             _ => self.encoded(decoded),
         }
@@ -440,6 +442,10 @@ mod tests {
         assert_eq!(readings("/a/..;/b"), ["/a/..;/b", "/b"]);
         assert_eq!(readings("/a;x%2fb"), ["/a", "/a/b", "/a;x/b"]);
         assert_eq!(readings("/a//../b"), ["/a/b"], "the plain reading is /b");
+        assert_eq!(
+            readings("/a\\b%5c..%5c.."),
+            ["/", "/a%5Cb%5C..%5C..", "/a/b%5C..%5C..", "`..` leads above the root"]
+        );
         assert_eq!(readings("/a/..%2f..%2fb"), ["/a/..%2F..%2Fb", "`..` leads above the root"]);
         assert_eq!(readings("/a//b"), [""; 0]);
     }
