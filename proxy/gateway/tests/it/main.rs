@@ -1,5 +1,5 @@
 //! The request path through its public door: a table, a gateway, scripted upstreams that record what they saw.
-#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs, clippy::print_stderr)]
 
 mod answers;
 mod authority;
@@ -27,6 +27,7 @@ mod protocol;
 mod proxy_protocol;
 mod refusals;
 mod secure;
+mod seeds;
 mod splitting;
 mod tls;
 mod upgrades;

@@ -5,7 +5,6 @@
 //! body. So whatever an upstream makes of odd bytes, it cannot make another request of them.
 
 mod cases;
-mod parsers;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -16,9 +15,9 @@ use tokio::net::TcpStream;
 use crate::client::Client;
 use crate::pages;
 use crate::proxy::Proxy;
+use crate::seeds::requests::parsers::{Parsed, sloppy, strict};
 use crate::upstream::Upstream;
 use cases::{Case, GROUPS};
-use parsers::{Parsed, sloppy, strict};
 
 const END: &[u8] = b"GET /end HTTP/1.1\r\nHost: end.test\r\n\r\n";
 

@@ -7,8 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use banyan_routes::{FileSet, RouteTable, SourceFile, Variables};
+use banyan_routes::{FileSet, RouteTable, SourceFile};
 use snapbox::Data;
+
+use crate::seeds::configuration::variables;
 
 /// The folder of the cases.
 pub(crate) fn folder(kind: &str) -> PathBuf {
@@ -42,14 +44,6 @@ fn file_set(path: &Path) -> FileSet {
 
 fn source(name: &str, path: &Path) -> SourceFile {
     SourceFile { name: name.to_owned(), text: fs::read_to_string(path).unwrap() }
-}
-
-/// What the cases may use as `${VAR}`.
-pub(crate) fn variables() -> Variables {
-    Variables::from([
-        ("ORDERS_URL".to_owned(), "http://10.0.0.11:8080".to_owned()),
-        ("EMPTY".to_owned(), String::new()),
-    ])
 }
 
 fn check(kind: &str, name: &str, actual: &str) {

@@ -13,5 +13,6 @@ mod paths;
 mod rewriting;
 mod robust;
 mod schema;
+mod seeds;
 mod share;
 mod world;

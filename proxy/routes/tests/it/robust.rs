@@ -2,24 +2,12 @@
 
 use std::sync::LazyLock;
 
-use banyan_routes::{FileSet, RouteTable, SourceFile};
+use banyan_routes::{FileSet, SourceFile};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::files::{cases, variables};
-
-/// Parses, and checks what holds of every answer.
-fn parse(files: &FileSet) {
-    let (table, report) = RouteTable::parse(files, &variables());
-    assert_eq!(table.is_none(), report.has_errors(), "{report}");
-    for problem in &report.problems {
-        assert!(problem.line >= 1 && problem.column >= 1, "{problem:?}");
-        assert!(problem.rendered.contains(problem.code), "{problem:?}");
-        let begins_low = problem.message.chars().next().is_some_and(|first| !first.is_ascii_uppercase());
-        assert!(begins_low && !problem.message.ends_with('.'), "{}", problem.message);
-    }
-    let _ = FileSet::include_patterns(&files.main, &variables());
-}
+use crate::files::cases;
+use crate::seeds::configuration::check_files;
 
 fn main_only(text: String) -> FileSet {
     FileSet { main: SourceFile { name: "routes.toml".to_owned(), text }, included: Vec::new() }
@@ -70,12 +58,12 @@ fn mutate(text: &str, mutation: &Mutation) -> String {
 proptest! {
     #[test]
     fn arbitrary_text(text in "\\PC{0,200}") {
-        parse(&main_only(text));
+        check_files(&main_only(text));
     }
 
     #[test]
     fn arbitrary_lines(lines in proptest::collection::vec("[a-z_.\\[\\]\"= ${}0-9,/:*-]{0,30}", 0..20)) {
-        parse(&main_only(lines.join("\n")));
+        check_files(&main_only(lines.join("\n")));
     }
 }
 
@@ -89,6 +77,6 @@ proptest! {
         for mutation in &mutations {
             files.main.text = mutate(&files.main.text, mutation);
         }
-        parse(&files);
+        check_files(&files);
     }
 }

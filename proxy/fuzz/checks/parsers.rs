@@ -4,13 +4,22 @@ use std::fmt;
 
 /// A request as a parser sees it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) target: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) body: Vec<u8>,
+    /// Names in lower case.
+    pub(crate) fields: Vec<(String, String)>,
     is_chunked: bool,
     /// Bytes of the whole.
-    pub(super) length: usize,
+    pub(crate) length: usize,
+}
+
+impl Request {
+    /// The values of all fields of a name.
+    pub(crate) fn all(&self, wanted: &str) -> Vec<&str> {
+        self.fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect()
+    }
 }
 
 impl fmt::Display for Request {
@@ -25,17 +34,18 @@ impl fmt::Display for Request {
 }
 
 #[derive(Debug)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     Whole(Request),
     Unfinished,
     Malformed(&'static str),
 }
 
 /// RFC 9112 to the letter, and nothing that it lets a recipient forgive.
-pub(super) fn strict(bytes: &[u8]) -> Parsed {
+pub(crate) fn strict(bytes: &[u8]) -> Parsed {
     let Some(end) = find(bytes, b"\r\n\r\n") else { return Parsed::Unfinished };
-    let Ok(head) = str::from_utf8(&bytes[..end]) else { return Parsed::Malformed("not text") };
-    if head.replace("\r\n", "").contains(|found: char| found.is_control() && found != '\t') {
+    // Bytes above 127 are allowed in values (RFC 9110 5.5).
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    if head.replace("\r\n", "").contains(|found: char| found.is_ascii_control() && found != '\t') {
         return Parsed::Malformed("control characters");
     }
     let mut lines = head.split("\r\n");
@@ -53,56 +63,69 @@ pub(super) fn strict(bytes: &[u8]) -> Parsed {
         if name.is_empty() || !name.bytes().all(is_token) {
             return Parsed::Malformed("field name");
         }
-        fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t'])));
+        fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
     }
-    let all = |wanted: &str| -> Vec<&str> {
-        fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect()
-    };
-    if all("host").len() != 1 {
-        return Parsed::Malformed("not one Host");
-    }
-    let start = end + 4;
-    let (body, length, is_chunked) = match (&all("content-length")[..], &all("transfer-encoding")[..]) {
-        ([], []) => (Vec::new(), 0, false),
-        ([], ["chunked"]) => match chunks(&bytes[start..]) {
-            Chunks::Whole(body, length) => (body, length, true),
-            Chunks::Unfinished => return Parsed::Unfinished,
-            Chunks::Malformed => return Parsed::Malformed("chunks"),
-        },
+    let (method, target) = (method.to_owned(), target.to_owned());
+    let request = Request { method, target, body: Vec::new(), fields, is_chunked: false, length: end + 4 };
+    if request.all("host").len() == 1 { with_body(request, bytes) } else { Parsed::Malformed("not one Host") }
+}
+
+/// A head, and what follows it by its own words.
+fn with_body(mut request: Request, bytes: &[u8]) -> Parsed {
+    let rest = &bytes[request.length..];
+    let lengths = request.all("content-length");
+    let body = match (&lengths[..], &request.all("transfer-encoding")[..]) {
+        ([], []) => return Parsed::Whole(request),
+        ([], ["chunked"]) => chunks(rest),
         ([length], []) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let length: usize = length.parse().unwrap();
-            match bytes[start..].get(..length) {
-                Some(body) => (body.to_vec(), length, false),
-                None => return Parsed::Unfinished,
+            // A length that no number holds is not reached either.
+            match length.parse().ok().and_then(|length| rest.get(..length)) {
+                Some(body) => Body::Whole(body.to_vec(), body.len()),
+                None => Body::Unfinished,
             }
         }
         _ => return Parsed::Malformed("framing"),
     };
-    let (method, target) = (method.to_owned(), target.to_owned());
-    Parsed::Whole(Request { method, target, body, is_chunked, length: start + length })
+    request.is_chunked = lengths.is_empty();
+    match body {
+        Body::Whole(body, length) => {
+            request.length += length;
+            Parsed::Whole(Request { body, ..request })
+        }
+        Body::Unfinished => Parsed::Unfinished,
+        Body::Malformed => Parsed::Malformed("chunks"),
+    }
 }
 
-enum Chunks {
+/// With the bytes it took.
+enum Body {
     Whole(Vec<u8>, usize),
     Unfinished,
     Malformed,
 }
 
+/// Nobody here sends a longer one.
+const MOST_CHUNK: usize = 1 << 30;
+
 /// A size in plain digits, no extensions, trailers to the empty line.
-fn chunks(bytes: &[u8]) -> Chunks {
+fn chunks(bytes: &[u8]) -> Body {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
-        let Some(end) = find(&bytes[at..], b"\r\n") else { return Chunks::Unfinished };
+        let Some(end) = find(&bytes[at..], b"\r\n") else { return Body::Unfinished };
         let line = String::from_utf8_lossy(&bytes[at..at + end]);
-        let Ok(size) = usize::from_str_radix(&line, 16) else { return Chunks::Malformed };
+        let is_plain = line.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Ok(size @ 0..=MOST_CHUNK) = usize::from_str_radix(&line, 16) else { return Body::Malformed };
+        if !is_plain {
+            return Body::Malformed;
+        }
         at += end + 2;
         if size == 0 {
-            let Some(end) = find(&bytes[at - 2..], b"\r\n\r\n") else { return Chunks::Unfinished };
-            return Chunks::Whole(body, at - 2 + end + 4);
+            let Some(end) = find(&bytes[at - 2..], b"\r\n\r\n") else { return Body::Unfinished };
+            return Body::Whole(body, at - 2 + end + 4);
         }
-        let Some(data) = bytes.get(at..at + size + 2) else { return Chunks::Unfinished };
+        let Some(data) = bytes.get(at..at + size + 2) else { return Body::Unfinished };
         if !data.ends_with(b"\r\n") {
-            return Chunks::Malformed;
+            return Body::Malformed;
         }
         body.extend_from_slice(&data[..size]);
         at += size + 2;
@@ -111,7 +134,7 @@ fn chunks(bytes: &[u8]) -> Chunks {
 
 /// What a careless server makes of it: lines end with LF or CR, names may have spaces, any `chunked` anywhere counts, else
 /// the last length does, and what follows is the next request. Targets and bodies.
-pub(super) fn sloppy(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn sloppy(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let head_end = find(bytes, b"\r\n\r\n").map(|at| at + 4);
@@ -145,17 +168,21 @@ fn take(bytes: &mut &[u8], count: usize) -> Vec<u8> {
     taken.to_vec()
 }
 
+fn take_line(bytes: &mut &[u8]) -> Vec<u8> {
+    let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
+    take(bytes, end)
+}
+
 fn take_chunks(bytes: &mut &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
-        let line_end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
-        let line = take(bytes, line_end);
+        let line = take_line(bytes);
         let digits: String =
             line.iter().map(|&byte| byte as char).take_while(char::is_ascii_hexdigit).collect();
         let size = usize::from_str_radix(&digits, 16).unwrap_or(0);
         if size == 0 {
-            let end = find(bytes, b"\r\n").map_or(bytes.len(), |at| at + 2);
-            take(bytes, end);
+            // Trailers, to an empty line.
+            while !matches!(take_line(bytes).as_slice(), b"" | b"\n" | b"\r\n") {}
             return body;
         }
         body.extend(take(bytes, size));

@@ -1,0 +1,19 @@
+//! The seeds of the fuzzer, through the checks that it makes of its own inputs: both stay alive.
+
+use std::path::Path;
+
+#[path = "../../../fuzz/checks/requests.rs"]
+pub(crate) mod requests;
+
+#[test]
+fn connections() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/requests");
+    let mut count = 0;
+    for seed in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        // Said only when it fails.
+        eprintln!("{}", seed.display());
+        requests::check(&std::fs::read(&seed).unwrap());
+        count += 1;
+    }
+    assert!(count >= 10, "{count} seeds");
+}
