@@ -6,9 +6,10 @@ pub(super) fn has_option(headers: &HeaderMap, wanted: &str) -> bool {
     headers.get_all(CONNECTION).iter().flat_map(options_of).any(|option| option.eq_ignore_ascii_case(wanted))
 }
 
-/// Options of one `Connection` line; what is no text names no field.
+/// Options of one `Connection` line; one that is no text names no field, and hides no other.
 fn options_of(line: &HeaderValue) -> impl Iterator<Item = &str> {
-    line.to_str().unwrap_or("").split(',').map(str::trim_ascii)
+    let options = line.as_bytes().split(|&byte| byte == b',');
+    options.filter_map(|option| str::from_utf8(option.trim_ascii()).ok())
 }
 
 /// Removes `Connection` and every field it names, but for those that the message itself needs.

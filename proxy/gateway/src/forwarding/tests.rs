@@ -55,7 +55,7 @@ fn hop_by_hop_and_nominated_fields_go() {
         &[
             ("host", "h"),
             ("connection", "close, X-Private"),
-            ("connection", "Keep-Alive, x-other , host, content-length, "),
+            ("connection", "Keep-Alive, x-other , é, host, content-length, "),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
             ("proxy-authorization", "Basic eA=="),
