@@ -22,6 +22,8 @@ impl Nginx {
         let address = free_address();
         let tree = folder.path().join("tree");
         plant(&tree);
+        // Apart from the tree: what is uploaded on one side must not show in a listing of the other.
+        std::fs::create_dir_all(folder.path().join("written/up")).unwrap();
         std::fs::write(folder.path().join("nginx.conf"), configuration(folder.path(), address)).unwrap();
         let mut command = program("nginx");
         command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
@@ -57,7 +59,7 @@ fn configuration(folder: &Path, address: SocketAddr) -> String {
                  location = /old {{ return 301 /docs/; }}
                  location = /away {{ return 302 http://other.example/; }}
                  location = /limited {{ limit_except GET {{ deny all; }} }}
-                 location /up/ {{ dav_methods PUT DELETE; create_full_put_path on; }}
+                 location /up/ {{ root {folder}/written; dav_methods PUT DELETE; create_full_put_path on; }}
                  location /cookies {{
                      add_header Set-Cookie \"one=1; Path=/\";
                      add_header Set-Cookie \"two=2; Path=/; Domain=shop.example\";
@@ -72,7 +74,6 @@ fn configuration(folder: &Path, address: SocketAddr) -> String {
 /// What is served.
 fn plant(tree: &Path) {
     std::fs::create_dir_all(tree.join("docs/deep")).unwrap();
-    std::fs::create_dir_all(tree.join("up")).unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(tree.join(name), bytes).unwrap();
     write("hello.txt", "Hello, world. ".repeat(1000).as_bytes());
     write("docs/index.html", b"<h1>Documents</h1>");
