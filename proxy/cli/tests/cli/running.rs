@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -111,14 +110,11 @@ impl Running {
     }
 }
 
-/// A port of loopback that was free a moment ago, below those that the system hands out by itself: nobody else in
-/// this process can have it, and tests run side by side.
+/// A port of loopback that was free a moment ago, below those that the system hands out by itself.
 pub(crate) fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 8_000).unwrap();
     loop {
-        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        // By chance: tests run as processes whose numbers are neighbours, and must not look at the same ports.
+        let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(10_000..32_000)));
         if TcpListener::bind(address).is_ok() {
             return address;
         }
