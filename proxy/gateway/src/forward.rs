@@ -191,6 +191,8 @@ impl Outgoing {
         began: Instant,
         is_retry: bool,
     ) -> Result<Answered, ForwardError> {
+        // What another server said, before a fallback, is no answer of this one.
+        self.has_heard = false;
         let server = &way.upstream.servers.targets[place];
         let worker = way.connection.worker;
         // An upgrade is a matter of HTTP/1.1; where that is not spoken, it is left to the upstream to do without.
@@ -215,7 +217,7 @@ impl Outgoing {
             None => way.head_in_time(sending).await,
             Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await,
         };
-        self.has_heard |= lease.has_heard();
+        self.has_heard = lease.has_heard();
         lease.has_answer();
         match answer.inspect_err(|_| lease.suspect())? {
             Ok(response) if has_unknown_coding(&response) => Err(ForwardError::UnknownCoding),
