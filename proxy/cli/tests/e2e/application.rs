@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -35,6 +36,7 @@ pub(crate) const EVENT_EVERY: Duration = Duration::from_millis(20);
 /// Gone when dropped, with all its connections, as if killed.
 pub(crate) struct Application {
     pub(crate) address: SocketAddr,
+    killing: oneshot::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -43,27 +45,27 @@ impl Application {
     pub(crate) async fn start(name: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self { address, accepting: tokio::spawn(accept(listener, name)) }
+        let (killing, killed) = oneshot::channel();
+        Self { address, killing, accepting: tokio::spawn(accept(listener, name, killed)) }
     }
 
-    /// Ends it at once: requests in flight get no answer, new connections are refused.
-    pub(crate) async fn kill(mut self) {
-        self.accepting.abort();
-        let _ = (&mut self.accepting).await;
-    }
-}
-
-impl Drop for Application {
-    fn drop(&mut self) {
-        self.accepting.abort();
+    /// Ends it at once: requests in flight get no answer, new connections are refused. Every connection is closed when
+    /// this returns.
+    pub(crate) async fn kill(self) {
+        let Self { killing, accepting, .. } = self;
+        drop(killing);
+        accepting.await.unwrap();
     }
 }
 
-async fn accept(listener: TcpListener, name: &'static str) {
-    // Dropped with this task, and with it every connection.
+async fn accept(listener: TcpListener, name: &'static str, mut killed: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let accepted = tokio::select! {
+            _ = &mut killed => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
         let service = service_fn(move |request| answer(name, request));
         let serving = hyper::server::conn::http1::Builder::new()
@@ -73,6 +75,8 @@ async fn accept(listener: TcpListener, name: &'static str) {
         connections.spawn(async { drop(serving.await) });
         while connections.try_join_next().is_some() {}
     }
+    drop(listener);
+    connections.shutdown().await;
 }
 
 async fn answer(name: &'static str, request: Request<Incoming>) -> Result<Response<AnyBody>, Infallible> {
