@@ -383,6 +383,33 @@ async fn an_answer_thrown_away_does_not_cost_its_connection() {
     proxy.until("nothing in flight", || proxy.gateway.targets().iter().all(|target| target.inflight == 0));
 }
 
+/// Half a head of the candidate is no answer of legacy, whose idle connection may have ended meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_candidate_began_to_say_does_not_count_for_legacy() {
+    let legacy = hangs_up_on_a_second_request().await;
+    let orders = Failing::raw(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le").await;
+    })
+    .await;
+    let more = format!("percent = 100\n{EVERYTHING}");
+    let proxy = Proxy::start(&(head(&legacy.url(), &orders.url, "") + &route("a", &more)));
+    let mut client = Client::connect(proxy.address).await;
+    assert_eq!(client.get("/to-legacy", "").await.text(), "legacy");
+    let answer = client.get("/a", "").await;
+    assert_eq!((answer.status, answer.header("banyan-reason")), (200, Some("fallback")), "{}", answer.head);
+    assert_eq!((orders.asked.load(Ordering::SeqCst), legacy.connections()), (1, 2));
+}
+
+async fn hangs_up_on_a_second_request() -> Upstream {
+    Upstream::raw(|mut stream| async move {
+        let mut some = [0; 4096];
+        let _ = stream.read(&mut some).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nlegacy").await;
+        let _ = stream.read(&mut some).await;
+    })
+    .await
+}
+
 /// HTTP/1.0 has no Host: what was put in for the candidate must not reach legacy.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_side_sees_its_own_host() {
