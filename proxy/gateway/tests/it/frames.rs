@@ -4,7 +4,7 @@
 
 mod cases;
 mod floods;
-mod wire;
+pub(crate) mod wire;
 
 use std::fmt::Write as _;
 

@@ -17,11 +17,11 @@ pub(crate) struct Fault {
     pub(crate) name: &'static str,
     /// In paths and names of routes.
     pub(crate) word: &'static str,
-    kind: FaultKind,
+    pub(super) kind: FaultKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum FaultKind {
+pub(crate) enum FaultKind {
     Refuses,
     BlackHole,
     Resets,
@@ -61,7 +61,7 @@ pub(crate) struct Server {
 }
 
 #[expect(dead_code, reason = "held, not read")]
-enum Held {
+pub(super) enum Held {
     Nothing,
     Upstream(Upstream),
     FullLine(TcpListener, Vec<TcpStream>),
@@ -89,7 +89,10 @@ impl Server {
             FaultKind::Refuses => {
                 Self { address: nobody(), executed: Count::default(), _held: Held::Nothing }
             }
-            FaultKind::BlackHole => Self::with_a_full_line().await,
+            FaultKind::BlackHole => {
+                let (address, held) = with_a_full_line().await;
+                Self { address, executed: Count::default(), _held: held }
+            }
             _ => Self::counting(move |stream, head| fail(kind, stream, head)).await,
         }
     }
@@ -112,19 +115,20 @@ impl Server {
         .await;
         Self { address: upstream.address, executed, _held: Held::Upstream(upstream) }
     }
+}
 
-    async fn with_a_full_line() -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut fillers = Vec::new();
-        while let Ok(Ok(filler)) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
-            fillers.push(filler);
-            assert!(fillers.len() < 1_000, "the line has no end");
-        }
-        Self { address, executed: Count::default(), _held: Held::FullLine(listener, fillers) }
+/// Listens, with all places for those who wait taken.
+pub(super) async fn with_a_full_line() -> (SocketAddr, Held) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut fillers = Vec::new();
+    while let Ok(Ok(filler)) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+        fillers.push(filler);
+        assert!(fillers.len() < 1_000, "the line has no end");
     }
+    (address, Held::FullLine(listener, fillers))
 }
 
 async fn fail(kind: FaultKind, mut stream: TcpStream, head: String) {
