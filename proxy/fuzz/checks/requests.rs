@@ -4,32 +4,38 @@
 //! it as it is, and for HTTP/1 `GET /end` behind it.
 //!
 //! - `site`: the gateway between a client and upstreams that record what they get. `parsers`: two ways to read that.
-//! - `answers`: what the client gets. `fields`: what no client may have said. `readers`: what servers make of a path.
+//! - `proxy_headers`: what a load balancer says before. `answers`: what the client gets. `fields`: what no client may have said. `readers`: what servers make of a path.
 
 mod answers;
 mod fields;
 pub(crate) mod parsers;
+pub(crate) mod proxy_headers;
 mod readers;
 mod site;
 
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use answers::Answer;
 use parsers::{Parsed, Request, sloppy, strict};
-use site::{Outcome, Site};
+use site::{Entrance, Outcome, Site};
 
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADERS: u8 = 1;
 
 static SITE: LazyLock<Mutex<Site>> = LazyLock::new(|| Mutex::new(Site::start()));
 
+fn site() -> MutexGuard<'static, Site> {
+    SITE.lock().expect("a check that failed has ended the process, or its test")
+}
+
 /// Reads the bytes as what one client sends.
 pub(crate) fn check(bytes: &[u8]) {
     let Some((switch, sent)) = bytes.split_first() else { return };
     let is_trusted = switch & 1 == 1;
-    let site = SITE.lock().expect("a check that failed has ended the process, or its test");
+    let entrance = if is_trusted { Entrance::Trusting } else { Entrance::Plain };
+    let site = site();
     let is_http2 = sent.starts_with(HTTP2_PREFACE);
-    let outcome = site.exchange(is_trusted, sent, !is_http2);
+    let outcome = site.exchange(entrance, sent, !is_http2);
     let reached = reached(&outcome, is_trusted);
     if is_http2 {
         assert!(reached.iter().flatten().count() <= heads(sent), "more requests than heads");

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::parsers::{Parsed, strict};
 
-const END: &[u8] = b"GET /end HTTP/1.1\r\nHost: end.test\r\n\r\n";
+pub(super) const END: &[u8] = b"GET /end HTTP/1.1\r\nHost: end.test\r\n\r\n";
 /// In the answer to it, and in no other.
 const END_SIGN: &[u8] = b"x-end: 1\r\n";
 
@@ -31,6 +31,18 @@ pub(super) struct Site {
     record: Record,
     plain: Proxy,
     trusting: Proxy,
+    balanced: Proxy,
+}
+
+/// What the gateway takes its peer for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// A client.
+    Plain,
+    /// A proxy whose forwarding fields are believed.
+    Trusting,
+    /// A load balancer that sends a PROXY header.
+    Balanced,
 }
 
 struct Proxy {
@@ -63,14 +75,19 @@ impl Site {
         let record = Record::default();
         let legacy = runtime.block_on(upstream(false, &record));
         let candidate = runtime.block_on(upstream(true, &record));
-        let proxy = |options| Proxy::start(&routes(legacy, candidate, options), !options.is_empty());
-        let (plain, trusting) = (proxy(""), proxy("trusted_proxies = [\"127.0.0.0/8\"]"));
-        Self { runtime, record, plain, trusting }
+        let proxy = |entrance| Proxy::start(entrance, legacy, candidate);
+        let (plain, trusting) = (proxy(Entrance::Plain), proxy(Entrance::Trusting));
+        let balanced = proxy(Entrance::Balanced);
+        Self { runtime, record, plain, trusting, balanced }
     }
 
     /// Sends the bytes, and `GET /end` behind them, on a connection of their own.
-    pub(super) fn exchange(&self, is_trusted: bool, sent: &[u8], ends: bool) -> Outcome {
-        let proxy = if is_trusted { &self.trusting } else { &self.plain };
+    pub(super) fn exchange(&self, entrance: Entrance, sent: &[u8], ends: bool) -> Outcome {
+        let proxy = match entrance {
+            Entrance::Plain => &self.plain,
+            Entrance::Trusting => &self.trusting,
+            Entrance::Balanced => &self.balanced,
+        };
         let end = if ends { END } else { b"" };
         self.taken();
         let exchange = self.talk(proxy, [sent, end].concat());
@@ -116,7 +133,7 @@ impl Site {
 
     /// Whether a request was answered with 500 because of a bug.
     pub(super) fn has_panicked(&self) -> bool {
-        [&self.plain, &self.trusting].iter().any(|proxy| {
+        [&self.plain, &self.trusting, &self.balanced].iter().any(|proxy| {
             let families = proxy.registry.gather();
             let family = families.iter().find(|family| family.name() == "banyan_panics_total");
             let family = family.expect("panics are counted");
@@ -131,8 +148,12 @@ fn is_end(answers: &[u8]) -> bool {
 }
 
 impl Proxy {
-    fn start(text: &str, via: bool) -> Self {
-        let main = SourceFile { name: "routes.toml".to_owned(), text: text.to_owned() };
+    fn start(entrance: Entrance, legacy: SocketAddr, candidate: SocketAddr) -> Self {
+        let (is_trusting, is_balanced) = (entrance == Entrance::Trusting, entrance == Entrance::Balanced);
+        let loopback = "127.0.0.0/8";
+        let trust = if is_trusting { format!("trusted_proxies = [\"{loopback}\"]") } else { String::new() };
+        let text = routes(legacy, candidate, &trust);
+        let main = SourceFile { name: "routes.toml".to_owned(), text };
         let (table, report) = RouteTable::parse(&FileSet { main, included: Vec::new() }, &Variables::new());
         let table = table.unwrap_or_else(|| panic!("{report}"));
         let settings = Settings {
@@ -140,13 +161,16 @@ impl Proxy {
             listen_tls: Vec::new(),
             tls: None,
             h2c: true,
-            proxy_protocol_from: Vec::new(),
+            proxy_protocol_from: is_balanced
+                .then(|| loopback.parse().expect("a network"))
+                .into_iter()
+                .collect(),
             limits: Limits::default(),
             threads: 1,
             drain_timeout: Duration::from_secs(5),
             // Its lines are made, too.
             access_log: Some(AccessLogTarget::File(PathBuf::from("/dev/null"))),
-            via,
+            via: is_trusting,
         };
         let registry = prometheus::Registry::new();
         let gateway = Gateway::new(settings, Arc::new(table), 1, &registry).expect("loopback has free ports");

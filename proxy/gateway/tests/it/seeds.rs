@@ -7,12 +7,21 @@ pub(crate) mod requests;
 
 #[test]
 fn connections() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/requests");
+    run("requests", requests::check);
+}
+
+#[test]
+fn proxy_headers() {
+    run("proxy_headers", requests::proxy_headers::check);
+}
+
+fn run(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
     let mut count = 0;
     for seed in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         // Said only when it fails.
         eprintln!("{}", seed.display());
-        requests::check(&std::fs::read(&seed).unwrap());
+        check(&std::fs::read(&seed).unwrap());
         count += 1;
     }
     assert!(count >= 10, "{count} seeds");
