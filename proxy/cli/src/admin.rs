@@ -1,6 +1,11 @@
 //! The client of the admin API.
+//!
+//! - `authorities`: whom it believes, with TLS.
+
+mod authorities;
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use banyan_control::api;
@@ -18,32 +23,42 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Longest word of `/readyz`.
 const WORD_BYTES_MAX: u64 = 1024;
 
+/// Begins an address that speaks TLS.
+pub(crate) const HTTPS: &str = "https://";
+
 /// How `explain` is asked.
 pub(crate) const EXPLAIN_HINT: &str = "banyan explain 'GET /path' -H 'name: value'";
 
-/// Where the admin API is: `http://host:port`.
+/// Where the admin API is: `http://host:port` or `https://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AdminUrl(String);
 
 impl AdminUrl {
-    /// `127.0.0.1:9900`, `:9900`, `http://host:9900`. An address that means every interface is asked on loopback.
+    /// `127.0.0.1:9900`, `:9900`, `https://host:9900`. An address that means every interface is asked on loopback.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("not an admin address: `{text}`");
-        if text.starts_with("https://") {
-            return Err(format!("the admin API speaks plain HTTP: `{text}`"));
-        }
-        let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let (scheme, rest) = match text.strip_prefix(HTTPS) {
+            Some(rest) => (HTTPS, rest),
+            None => ("http://", text.strip_prefix("http://").unwrap_or(text)),
+        };
+        let rest = rest.trim_end_matches('/');
         let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let port: u16 = port.parse().map_err(|_| wrong())?;
         if host.contains(['/', '@', '?', '#', ' ']) {
             return Err(wrong());
         }
         let host = match host {
+            // A certificate rather names this host than its address.
+            "" | "0.0.0.0" | "[::]" if scheme == HTTPS => "localhost",
             "" | "0.0.0.0" => "127.0.0.1",
             "[::]" => "[::1]",
             host => host,
         };
-        Ok(Self(format!("http://{host}:{port}")))
+        Ok(Self(format!("{scheme}{host}:{port}")))
+    }
+
+    fn is_https(&self) -> bool {
+        self.0.starts_with(HTTPS)
     }
 }
 
@@ -61,6 +76,13 @@ pub(crate) enum AdminError {
         /// Who was asked.
         url: AdminUrl,
         /// What the system said.
+        error: String,
+    },
+    /// Somebody answers, and cannot show that it is the one to ask.
+    Untrusted {
+        /// Who was asked.
+        url: AdminUrl,
+        /// What rustls says.
         error: String,
     },
     /// Somebody is there and says nothing in time: what was asked may still be done.
@@ -95,6 +117,7 @@ impl fmt::Display for AdminError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable { url, error } => write!(out, "no proxy answers at {url}: {error}"),
+            Self::Untrusted { url, error } => write!(out, "cannot trust what answers at {url}: {error}"),
             Self::Silent { url } => {
                 let seconds = ANSWER_TIMEOUT.as_secs();
                 write!(out, "no answer from {url} within {seconds} s; it may still act")
@@ -112,6 +135,8 @@ impl From<AdminError> for Failure {
             AdminError::Silent { .. } => Self::new(Exit::TimedOut, message).hint("banyan status"),
             AdminError::Unreachable { .. } => Self::new(Exit::Unreachable, message)
                 .hint("start it with `banyan run`, or name it with `--admin ADDR`"),
+            AdminError::Untrusted { .. } => Self::new(Exit::Unreachable, message)
+                .hint("name its authority with `--admin-ca FILE`, and the host as its certificate has it with `--admin`"),
             AdminError::Refused { status: 401, .. } => {
                 Self::new(Exit::Failed, message).hint("give the token with `--admin-token-file FILE`")
             }
@@ -139,16 +164,18 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Asks nothing yet.
-    pub(crate) fn new(url: AdminUrl, token: Option<String>) -> Self {
+    /// Asks nothing yet. With TLS it believes the authorities in the file, or those of the system.
+    pub(crate) fn new(url: AdminUrl, token: Option<String>, ca: Option<&Path>) -> Result<Self, Failure> {
+        let tls = authorities::tls(ca, url.is_https())?;
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(ANSWER_TIMEOUT))
             .max_redirects(0)
+            .tls_config(tls)
             // The admin API is on this host or beside it: a proxy from the environment would only be in the way.
             .proxy(None)
             .build();
-        Self { url, token, agent: config.new_agent() }
+        Ok(Self { url, token, agent: config.new_agent() })
     }
 
     /// Where it asks.
@@ -243,6 +270,9 @@ impl Admin {
             ureq::Error::Timeout(kind) if *kind != ureq::Timeout::Connect => {
                 return AdminError::Silent { url: self.url.clone() };
             }
+            ureq::Error::Io(error) if authorities::refuse(error) => {
+                return AdminError::Untrusted { url: self.url.clone(), error: error.to_string() };
+            }
             ureq::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
@@ -282,7 +312,10 @@ mod tests {
         assert_eq!(url(":9900").as_deref(), Some("http://127.0.0.1:9900"));
         assert_eq!(url("0.0.0.0:9900").as_deref(), Some("http://127.0.0.1:9900"));
         assert_eq!(url("[::]:9900").as_deref(), Some("http://[::1]:9900"));
-        for wrong in ["", "localhost", "localhost:http", "http://a:1/b", "https://a:1", "a:99999"] {
+        assert_eq!(url("https://admin.test:9900/").as_deref(), Some("https://admin.test:9900"));
+        assert_eq!(url("https://:9900").as_deref(), Some("https://localhost:9900"));
+        for wrong in ["", "localhost", "localhost:http", "http://a:1/b", "https://a", "ftp://a:1", "a:99999"]
+        {
             assert_eq!(url(wrong), None, "{wrong}");
         }
     }

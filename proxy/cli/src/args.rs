@@ -69,9 +69,13 @@ pub(crate) struct Shared {
     /// Routing configuration [default: routes.toml, if it is there]
     #[arg(long, global = true, env = "BANYAN_ROUTES", hide_env = true, value_name = "FILE")]
     pub(crate) routes: Option<PathBuf>,
-    /// Admin address, of `run` to listen on, of other commands to ask [default: 127.0.0.1:9900]
+    /// Admin address, of `run` to listen on, of other commands to ask; with TLS `https://HOST:9900`
+    /// [default: 127.0.0.1:9900]
     #[arg(long, global = true, env = "BANYAN_ADMIN", hide_env = true, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
+    /// Authorities (PEM) that the admin address's certificate is verified by [default: those of the system]
+    #[arg(long, global = true, env = "BANYAN_ADMIN_CA", hide_env = true, value_name = "FILE")]
+    pub(crate) admin_ca: Option<PathBuf>,
     /// File that holds the admin token; without it BANYAN_ADMIN_TOKEN holds it directly
     #[arg(long, global = true, env = "BANYAN_ADMIN_TOKEN_FILE", hide_env = true, value_name = "FILE")]
     pub(crate) admin_token_file: Option<PathBuf>,

@@ -33,6 +33,7 @@ pub(crate) struct Settings {
 struct ConfigFile {
     routes: Option<PathBuf>,
     admin: Option<String>,
+    admin_ca: Option<PathBuf>,
     admin_token_file: Option<PathBuf>,
     log: Option<String>,
     log_format: Option<LogFormat>,
@@ -52,6 +53,8 @@ struct ConfigFile {
     admin_read_token_file: Option<PathBuf>,
     admin_read_only: bool,
     admin_host: Vec<String>,
+    admin_tls_certificate: Option<PathBuf>,
+    admin_tls_key: Option<PathBuf>,
     via: bool,
     max_head_bytes: Option<Size>,
     max_fields: Option<std::num::NonZeroU16>,
@@ -72,6 +75,7 @@ impl Settings {
         let shared = Shared {
             routes: flags.routes.or(shared.routes),
             admin: flags.admin.or(shared.admin),
+            admin_ca: flags.admin_ca.or(shared.admin_ca),
             admin_token_file: flags.admin_token_file.or(shared.admin_token_file),
             log: flags.log.or(shared.log),
             log_format: flags.log_format.or(shared.log_format),
@@ -107,7 +111,7 @@ impl Settings {
     pub(crate) fn admin(&self) -> Result<Admin, Failure> {
         let url = AdminUrl::parse(self.admin_address())
             .map_err(|error| Failure::new(Exit::Usage, error).hint(format!("--admin {ADMIN_ADDRESS}")))?;
-        Ok(Admin::new(url, self.admin_token()?))
+        Admin::new(url, self.admin_token()?, self.shared.admin_ca.as_deref())
     }
 
     /// The admin token: the first line of the file that a flag or its variable names, else
@@ -149,8 +153,8 @@ pub(crate) fn variables() -> Variables {
 }
 
 fn split(file: ConfigFile) -> (Shared, Process) {
-    let ConfigFile { routes, admin, admin_token_file, log, log_format, .. } = file;
-    let shared = Shared { routes, admin, admin_token_file, log, log_format };
+    let ConfigFile { routes, admin, admin_ca, admin_token_file, log, log_format, .. } = file;
+    let shared = Shared { routes, admin, admin_ca, admin_token_file, log, log_format };
     let process = Process {
         listen: file.listen,
         listen_tls: file.listen_tls,
@@ -168,6 +172,8 @@ fn split(file: ConfigFile) -> (Shared, Process) {
         admin_read_token_file: file.admin_read_token_file,
         admin_read_only: file.admin_read_only,
         admin_host: file.admin_host,
+        admin_tls_certificate: file.admin_tls_certificate,
+        admin_tls_key: file.admin_tls_key,
         via: file.via,
         limits: Limits {
             max_head_bytes: file.max_head_bytes,
@@ -220,6 +226,8 @@ pub(crate) fn over(flags: Process, file: Process) -> Process {
         admin_read_token_file: flags.admin_read_token_file.or(file.admin_read_token_file),
         admin_read_only: flags.admin_read_only || file.admin_read_only,
         admin_host: list(flags.admin_host, file.admin_host),
+        admin_tls_certificate: flags.admin_tls_certificate.or(file.admin_tls_certificate),
+        admin_tls_key: flags.admin_tls_key.or(file.admin_tls_key),
         via: flags.via || file.via,
         limits: limits(&flags.limits, &file.limits),
     }

@@ -26,6 +26,7 @@
 //! - A listener that is reachable from outside does not start without a token.
 //! - With the read token, or on a listener that is read-only, everything that changes something is refused. Without any
 //!   token, whoever reaches loopback may do everything: on a host with users who may not, give a token.
+//! - With a certificate it speaks TLS, and nothing else; the file is read again when it changes.
 //! - All clients together have a rate; what is above it is told to come back (429). Health checks are not counted.
 //!
 //! - `guard`: these rules. `rate`: the last of them. `connections`: how many at a time, and how long each may take. `answers`: what each
@@ -47,7 +48,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use banyan_gateway::Gateway;
+use banyan_gateway::{CertificateFiles, Gateway, Tls, TlsError, TlsSettings};
 use tokio::sync::{mpsc, watch};
 
 use crate::counts::Counts;
@@ -76,19 +77,22 @@ pub struct AdminOptions {
     pub read_only: bool,
     /// Further names accepted in `Host`, without port.
     pub hosts: Vec<String>,
+    /// Its certificate; none speaks plain HTTP.
+    pub certificate: Option<CertificateFiles>,
 }
 
 /// Without the token, which has no place in a log.
 impl fmt::Debug for AdminOptions {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = |token: &Option<String>| token.as_ref().map(|_| "(secret)");
-        let Self { address, token, read_token, read_only, hosts } = self;
+        let Self { address, token, read_token, read_only, hosts, certificate } = self;
         out.debug_struct("AdminOptions")
             .field("address", address)
             .field("token", &hidden(token))
             .field("read_token", &hidden(read_token))
             .field("read_only", read_only)
             .field("hosts", hosts)
+            .field("certificate", certificate)
             .finish()
     }
 }
@@ -105,6 +109,8 @@ pub enum AdminError {
     EmptyToken,
     /// Whoever may read could change everything.
     SameTokens,
+    /// Its certificate cannot be used.
+    Tls(TlsError),
     /// The address is taken or not ours.
     Bind {
         /// Which.
@@ -123,6 +129,7 @@ impl fmt::Display for AdminError {
             }
             Self::EmptyToken => write!(out, "the admin token is empty"),
             Self::SameTokens => write!(out, "the admin token and the read token are the same"),
+            Self::Tls(error) => write!(out, "admin listener: {error}"),
             Self::Bind { address, error } => write!(out, "cannot listen on admin address {address}: {error}"),
         }
     }
@@ -161,9 +168,15 @@ pub(crate) struct Admin {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The socket, and its TLS if it speaks that.
+pub(crate) struct Bound {
+    pub(crate) listener: TcpListener,
+    tls: Option<Tls>,
+}
+
 /// Binds the address, or says why not. Nothing is answered before [`Admin::start`]. `lent` is the socket of the
 /// process before, for this address or another.
-pub(crate) fn bind(options: &AdminOptions, lent: Option<TcpListener>) -> Result<TcpListener, AdminError> {
+pub(crate) fn bind(options: &AdminOptions, lent: Option<TcpListener>) -> Result<Bound, AdminError> {
     let address = options.address;
     let mut tokens = options.token.iter().chain(&options.read_token);
     if tokens.clone().any(|token| token.trim().is_empty()) {
@@ -175,17 +188,24 @@ pub(crate) fn bind(options: &AdminOptions, lent: Option<TcpListener>) -> Result<
     if tokens.next().is_none() && !address.ip().to_canonical().is_loopback() {
         return Err(AdminError::PublicWithoutToken { address });
     }
+    let tls = options.certificate.as_ref().map(tls).transpose().map_err(AdminError::Tls)?;
     let failed = |error| AdminError::Bind { address, error };
     let is_ours = |at: SocketAddr| at == address || (address.port() == 0 && at.ip() == address.ip());
     let lent = lent.filter(|socket| socket.local_addr().is_ok_and(is_ours));
     let listener = lent.map_or_else(|| TcpListener::bind(address), Ok).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
+    Ok(Bound { listener, tls })
+}
+
+fn tls(files: &CertificateFiles) -> Result<Tls, TlsError> {
+    let settings = TlsSettings { certificates: vec![files.clone()], client_ca: None };
+    Tls::new(&settings, false)
 }
 
 impl Admin {
     /// Answers on a thread of its own, so that no scrape takes time from a request.
-    pub(crate) fn start(listener: TcpListener, options: AdminOptions, sources: Sources) -> io::Result<Self> {
+    pub(crate) fn start(bound: Bound, options: AdminOptions, sources: Sources) -> io::Result<Self> {
+        let Bound { listener, tls } = bound;
         let address = listener.local_addr()?;
         let metrics = sources.metrics.clone();
         let app = router(sources, Guard::new(options, address, metrics.clone()));
@@ -194,7 +214,7 @@ impl Admin {
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
             runtime.block_on(async {
                 match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => connections::serve(listener, app, stopped, metrics).await,
+                    Ok(listener) => connections::serve(listener, tls, app, stopped, metrics).await,
                     Err(error) => tracing::error!("admin listener ended: {error}"),
                 }
             });

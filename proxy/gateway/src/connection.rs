@@ -264,7 +264,7 @@ pub(crate) async fn serve_stream<S>(
         Some(tls) if scheme == Scheme::Https => {
             // On the heap, so that connections without TLS do not carry the room for it.
             Box::pin(async {
-                let handshake = tls.acceptor.accept(stream);
+                let handshake = tls.accept(stream);
                 let stream = connection.begun(HANDSHAKE_TIMEOUT, handshake).await?;
                 // That was no head.
                 connection.stream.is_read_up();

@@ -20,7 +20,7 @@ use crate::metrics::{Distribution, Metrics};
 use crate::server;
 use crate::sockets::Sockets;
 use crate::state::State;
-use crate::tls::{Certificates, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};
+use crate::tls::{Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};
 use crate::upkeep::Upkeep;
 use crate::worker::Workers;
 
@@ -172,9 +172,6 @@ impl ArmCounts {
     }
 }
 
-/// How often the files of certificates are looked at.
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
-
 /// How long the access log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -228,7 +225,8 @@ impl Gateway {
         let listening = Sockets::open(&wanted, &mut sockets)?;
         let mut addresses = listening.addresses().map_err(StartError::Sockets)?;
         let tls_addresses = addresses.split_off(settings.listen.len());
-        let tls = settings.tls.as_ref().map(Tls::new).transpose().map_err(StartError::Tls)?;
+        let tls =
+            settings.tls.as_ref().map(|tls| Tls::new(tls, true)).transpose().map_err(StartError::Tls)?;
         let threads = settings.threads.max(1);
         let metrics = Metrics::new(threads);
         metrics.register(registry).map_err(StartError::Metrics)?;
@@ -236,7 +234,7 @@ impl Gateway {
         let upkeep = Upkeep::start().map_err(StartError::Thread)?;
         let state = Arc::new(State::compile(table, generation, None, &metrics, &upkeep, threads));
         if let Some(tls) = &tls {
-            upkeep.spawn(refresh(Arc::clone(&tls.certificates)));
+            upkeep.spawn(tls.clone().keep_fresh());
         }
         let shared = Shared {
             addresses,
@@ -287,7 +285,7 @@ impl Gateway {
     /// Reads the certificates again if their files have changed. They are looked at every few seconds anyway.
     pub fn refresh_certificates(&self) {
         if let Some(tls) = &self.shared.tls {
-            refresh_once(&tls.certificates);
+            tls.refresh();
         }
     }
 
@@ -393,23 +391,6 @@ fn open_access_log(settings: &Settings, metrics: &Metrics) -> Result<Option<Acce
             error,
         })?;
     Ok(Some(opened))
-}
-
-/// Looks at the files of the certificates now and then.
-async fn refresh(certificates: Arc<Certificates>) {
-    let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
-    loop {
-        ticks.tick().await;
-        refresh_once(&certificates);
-    }
-}
-
-fn refresh_once(certificates: &Certificates) {
-    match certificates.refresh() {
-        Some(Ok(())) => tracing::info!("new certificates are in use"),
-        Some(Err(error)) => tracing::error!(%error, "cannot use the new certificates: the old ones stay"),
-        None => {}
-    }
 }
 
 /// Blocks until the stop. A sender that is gone stops, too.

@@ -74,4 +74,4 @@ pub use gateway::{
 };
 pub use limits::Limits;
 pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
-pub use tls::{CertificateFiles, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};
+pub use tls::{CertificateFiles, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

@@ -10,8 +10,10 @@ mod certificates;
 mod secure;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
@@ -19,12 +21,16 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-pub(crate) use certificates::Certificates;
-use certificates::{Stamp, stamp_of};
+use certificates::{Certificates, Stamp, stamp_of};
 pub(crate) use secure::{Name, Secure};
 pub use secure::{UnusableUpstream, unusable_upstreams};
+
+/// How often the files of certificates are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
 /// TLS of the process: its certificates, and whose clients it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,13 +130,15 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 /// The server's side of handshakes.
-pub(crate) struct Tls {
-    pub(crate) acceptor: TlsAcceptor,
-    pub(crate) certificates: Arc<Certificates>,
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    certificates: Arc<Certificates>,
 }
 
 impl Tls {
-    pub(crate) fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
+    /// Reads every file. `offers_http2` says whether a client may choose it.
+    pub fn new(settings: &TlsSettings, offers_http2: bool) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let certificates = Arc::new(Certificates::load(settings.certificates.clone())?);
         let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -141,8 +149,35 @@ impl Tls {
             None => versions.with_no_client_auth(),
         };
         let mut config = clients.with_cert_resolver(Arc::clone(&certificates) as _);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let protocols: &[&[u8]] = if offers_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificates })
+    }
+
+    /// Shakes hands. How long that may take is the caller's to say.
+    pub async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.acceptor.accept(stream).await
+    }
+
+    /// Looks at the files every few seconds. Never ends.
+    pub async fn keep_fresh(self) {
+        let mut ticks = tokio::time::interval(CERTIFICATE_CHECK);
+        loop {
+            ticks.tick().await;
+            self.refresh();
+        }
+    }
+
+    /// Looks at the files now.
+    pub fn refresh(&self) {
+        match self.certificates.refresh() {
+            Some(Ok(())) => tracing::info!("new certificates are in use"),
+            Some(Err(error)) => tracing::error!(%error, "cannot use the new certificates: the old ones stay"),
+            None => {}
+        }
     }
 }
 

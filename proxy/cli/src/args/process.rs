@@ -76,6 +76,12 @@ pub(crate) struct Process {
     /// Further host name under which the admin API may be asked; can be repeated
     #[arg(long, env = "BANYAN_ADMIN_HOST", hide_env = true, value_name = "NAME", value_delimiter = ',')]
     pub(crate) admin_host: Vec<String>,
+    /// Certificate and its chain (PEM) of an admin address with TLS, read again when it changes
+    #[arg(long, env = "BANYAN_ADMIN_TLS_CERTIFICATE", hide_env = true, value_name = "FILE")]
+    pub(crate) admin_tls_certificate: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, env = "BANYAN_ADMIN_TLS_KEY", hide_env = true, value_name = "FILE")]
+    pub(crate) admin_tls_key: Option<PathBuf>,
     /// Add `Via: 1.1 banyan` in both directions
     #[arg(long, env = "BANYAN_VIA", hide_env = true)]
     pub(crate) via: bool,

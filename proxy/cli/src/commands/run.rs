@@ -10,6 +10,7 @@ use banyan_control::{
     StartError, TlsSettings,
 };
 
+use crate::admin::HTTPS;
 use crate::args::{Limits, Most, Process, RunArgs, Size};
 use crate::failure::{Exit, Failure};
 use crate::settings::{self, ROUTES_FILE, Settings};
@@ -34,7 +35,8 @@ pub(super) fn perform(args: RunArgs, settings: &Settings) -> Result<Exit, Failur
         variables: settings::variables(),
         gateway: gateway(&process)?,
         admin: AdminOptions {
-            address: address(settings.admin_address(), "--admin")?,
+            certificate: admin_certificate(&process, settings.admin_address())?,
+            address: admin_address(settings.admin_address())?,
             token: settings.admin_token()?,
             read_token: process.admin_read_token_file.as_deref().map(settings::token_in).transpose()?,
             read_only: process.admin_read_only,
@@ -161,6 +163,29 @@ fn tls(process: &Process) -> Result<Option<TlsSettings>, Failure> {
     }
 }
 
+/// The address says `https`, and there are a certificate and its key; or none of that.
+fn admin_certificate(process: &Process, address: &str) -> Result<Option<CertificateFiles>, Failure> {
+    let usage = |message: &str| {
+        let hint =
+            "--admin https://127.0.0.1:9900 --admin-tls-certificate admin.pem --admin-tls-key admin.key";
+        Err(Failure::new(Exit::Usage, message).hint(hint))
+    };
+    match (address.starts_with(HTTPS), &process.admin_tls_certificate, &process.admin_tls_key) {
+        (false, None, None) => Ok(None),
+        (true, Some(certificate), Some(key)) => {
+            Ok(Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }))
+        }
+        (true, None, None) => usage("an admin address with `https` needs a certificate"),
+        (_, Some(_), None) => usage("the admin certificate needs its key"),
+        (_, None, Some(_)) => usage("an admin key is given, and no certificate"),
+        (false, Some(_), Some(_)) => usage("an admin certificate is given, and `--admin` is not `https://`"),
+    }
+}
+
+fn admin_address(text: &str) -> Result<SocketAddr, Failure> {
+    address(text.strip_prefix(HTTPS).unwrap_or(text), "--admin")
+}
+
 fn addresses(texts: &[String], flag: &str) -> Result<Vec<SocketAddr>, Failure> {
     texts.iter().map(|text| address(text, flag)).collect()
 }
@@ -214,6 +239,8 @@ fn not_run(error: RunError, next: &str) -> Failure {
         RunError::Admin(AdminError::Bind { .. }) => {
             Failure::new(Exit::Failed, error.to_string()).hint("name another with `--admin 127.0.0.1:PORT`")
         }
+        RunError::Admin(AdminError::Tls(_)) => Failure::new(Exit::Failed, error.to_string())
+            .hint("name others with `--admin-tls-certificate FILE` and `--admin-tls-key FILE`"),
         RunError::Gateway(StartError::Bind { .. }) => {
             Failure::new(Exit::Failed, error.to_string()).hint("name another with `--listen ADDR:PORT`")
         }

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod admin_tls;
 mod deployed;
 mod process;
 mod readme;

@@ -11,7 +11,7 @@ use crate::running::{Running, application, free_address};
 /// Everything that is waited for comes far sooner.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -26,7 +26,7 @@ fn start(arguments: &[&str]) -> Process {
 }
 
 /// The same, with that line.
-fn start_told(arguments: &[&str]) -> (Process, String) {
+pub(crate) fn start_told(arguments: &[&str]) -> (Process, String) {
     let mut child = banyan().arg("run").args(arguments).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let (told, listening) = std::sync::mpsc::sync_channel(1);

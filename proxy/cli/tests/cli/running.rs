@@ -51,6 +51,7 @@ impl Running {
                 read_token: None,
                 read_only: false,
                 hosts: Vec::new(),
+                certificate: None,
             },
             state_dir: Some(folder.path().join("state")),
             unready_before_stop: Duration::ZERO,

@@ -74,10 +74,10 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("pingora", &["proxy/gateway/src/server.rs", "proxy/gateway/src/health.rs"]),
     ("pingora_load_balancing", &["proxy/gateway/src/health.rs"]),
     ("pingora_limits", &["proxy/gateway/src/targets.rs"]),
-    ("rustls", &["proxy/gateway/src/tls"]),
+    ("rustls", &["proxy/gateway/src/tls", "proxy/cli/src/admin/authorities.rs"]),
     ("tokio_rustls", &["proxy/gateway/src/tls"]),
     ("webpki", &["proxy/gateway/src/tls"]),
-    ("rustls_native_certs", &["proxy/gateway/src/tls"]),
+    ("rustls_native_certs", &["proxy/gateway/src/tls", "proxy/cli/src/admin/authorities.rs"]),
     // hyper tells no other way whether a stream was refused unread.
     ("h2", &["proxy/gateway/src/forward/error.rs"]),
     ("notify", &["proxy/control/src/reload/watch.rs"]),

@@ -1,5 +1,5 @@
 //! The connections of the admin listener: how many there may be, and how long each may take. The only file of this
-//! crate that names `hyper`: axum's own server has no deadline and no bound.
+//! crate that names `hyper`: axum's own server has no deadline, no bound and no TLS.
 //!
 //! A connection that comes while [`CONNECTIONS_MAX`] are open is closed at once. A request whose head is not there
 //! within [`HEAD_WITHIN`] is too, and so is a connection that asks nothing for as long: whoever holds every place
@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use banyan_gateway::Tls;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -25,7 +27,7 @@ use crate::metrics::Metrics;
 /// Most connections at a time.
 const CONNECTIONS_MAX: u32 = 256;
 
-/// From the begin of a connection, or the end of the last answer, to the end of a head.
+/// From the begin of a connection, or the end of the last answer, to the end of a head. As long for the handshake of TLS.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// A client that reads slowly, or for ever, makes room after this.
@@ -40,13 +42,22 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// Answers until stopped, and then for [`GRACE`] what is in flight.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     app: Router,
     stopped: watch::Receiver<bool>,
     metrics: Metrics,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    if let Some(tls) = &tls {
+        // Ends with the runtime, which is this listener's own.
+        tokio::spawn(tls.clone().keep_fresh());
+    }
     let accepting = accept(&listener, &places, &metrics, |stream, place| {
-        tokio::spawn(connection(stream, app.clone(), stopped.clone(), place));
+        let (app, stopped) = (app.clone(), stopped.clone());
+        match tls.clone() {
+            None => tokio::spawn(connection(stream, app, stopped, place)),
+            Some(tls) => tokio::spawn(secure_connection(tls, stream, app, stopped, place)),
+        };
     });
     tokio::select! {
         () = accepting => {}
@@ -97,8 +108,20 @@ async fn not_accepted(error: &io::Error) {
     }
 }
 
-async fn connection(
+async fn secure_connection(
+    tls: Tls,
     stream: TcpStream,
+    app: Router,
+    stopped: watch::Receiver<bool>,
+    place: OwnedSemaphorePermit,
+) {
+    if let Ok(Ok(stream)) = timeout(HEAD_WITHIN, tls.accept(stream)).await {
+        connection(stream, app, stopped, place).await;
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     app: Router,
     stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,

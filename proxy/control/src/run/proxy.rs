@@ -95,8 +95,8 @@ impl Proxy {
         let (metrics, scrape) = (Metrics::new(registry).map_err(RunError::Metrics)?, Scrape::new(registry));
         let place = Place::hold(options.state_dir.as_deref(), lent.lock).map_err(RunError::StateDir)?;
         let lock = place.lock();
-        let admin_listener = admin::bind(&options.admin, lent.admin).map_err(RunError::Admin)?;
-        let admin_socket = admin_listener.try_clone().map_err(RunError::System)?;
+        let bound = admin::bind(&options.admin, lent.admin).map_err(RunError::Admin)?;
+        let admin_socket = bound.listener.try_clone().map_err(RunError::System)?;
         let table = Arc::new(loaded.table);
         let gateway = Gateway::taking_over(options.gateway, lent.listen, Arc::clone(&table), 1, registry);
         let gateway = gateway.map_err(RunError::Gateway)?;
@@ -124,7 +124,7 @@ impl Proxy {
             phase: phase_seen,
             upgrades: orders_in,
         };
-        let admin = Admin::start(admin_listener, options.admin, sources).map_err(RunError::System)?;
+        let admin = Admin::start(bound, options.admin, sources).map_err(RunError::System)?;
         let (stop, ended) = serving.map_or_else(|| start_gateway(&gateway), Ok)?;
         phase.send_replace(Phase::Ready);
         let admin_address = admin.address();

@@ -89,6 +89,7 @@ fn a_public_listener_wants_a_token() {
             read_token: None,
             read_only: false,
             hosts: Vec::new(),
+            certificate: None,
         };
         banyan_control::RunOptions { admin, ..options(folder.path()) }
     };

@@ -158,6 +158,7 @@ pub(crate) fn options(folder: &Path) -> RunOptions {
             read_token: None,
             read_only: false,
             hosts: Vec::new(),
+            certificate: None,
         },
         state_dir: Some(folder.join("state")),
         unready_before_stop: Duration::ZERO,
