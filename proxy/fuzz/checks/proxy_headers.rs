@@ -76,11 +76,18 @@ fn binary(header: &v2::Header<'_>) -> Stated {
     Stated { length: header.len(), client: client.to_canonical(), is_plain: true }
 }
 
-/// The other reader looks at the address block of `LOCAL` too, which the text says is not to be looked at.
+/// What the text says is not to be looked at, and the other reader looks at all the same: the address block of `LOCAL`,
+/// and what stands behind `UNKNOWN`.
 fn own_connection(bytes: &[u8]) -> Option<Stated> {
-    let rest = bytes.strip_prefix(v2::PROTOCOL_PREFIX)?;
-    let &[0x20, _, high, low, ..] = rest else { return None };
-    let length = FIXED + usize::from(u16::from_be_bytes([high, low]));
+    let length = if let Some(rest) = bytes.strip_prefix(v2::PROTOCOL_PREFIX) {
+        let &[0x20, _, high, low, ..] = rest else { return None };
+        FIXED + usize::from(u16::from_be_bytes([high, low]))
+    } else {
+        let line = bytes.strip_prefix(b"PROXY UNKNOWN ")?;
+        b"PROXY UNKNOWN ".len() + line.windows(2).position(|pair| pair == b"\r\n")? + 2
+    };
     let is_whole = length <= bytes.len().min(MAX_BINARY);
-    is_whole.then_some(Stated { length, client: PEER, is_plain: true })
+    // Not every line is text, or short enough.
+    let is_plain = bytes.starts_with(v2::PROTOCOL_PREFIX);
+    is_whole.then_some(Stated { length, client: PEER, is_plain })
 }
