@@ -381,6 +381,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
+        .enable_connect_protocol()
         .max_header_list_size(u32::try_from(connection.limits().head_bytes).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), service);
     let mut served = std::pin::pin!(served);

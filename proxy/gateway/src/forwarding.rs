@@ -241,8 +241,8 @@ pub(crate) fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<He
 }
 
 /// Whether an answer changes to a protocol that was asked for; for a 101 otherwise, the answer is nonsense.
-pub(crate) fn is_wanted_switch(wanted: Option<&HeaderValue>, answer: &HeaderMap) -> bool {
-    let (Some(wanted), Some(chosen)) = (wanted, answer.get(UPGRADE)) else { return false };
+pub(crate) fn is_wanted_switch(wanted: &HeaderValue, answer: &HeaderMap) -> bool {
+    let Some(chosen) = answer.get(UPGRADE) else { return false };
     elements_of(chosen).all(|chosen| elements_of(wanted).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
 }
 

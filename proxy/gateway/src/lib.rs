@@ -25,7 +25,7 @@
 //!   `ejection`: what a server's record says of it. `room`: how many requests an upstream takes.
 //! - `health`: active checks. `resolve`: names to addresses. `dial`: to whichever answers first. `upkeep`: what happens now
 //!   and then, on a thread of its own.
-//! - `upgrade`: both sides of a 101 joined.
+//! - `upgrade`: both sides of a 101 joined. `websocket`: the same for clients of HTTP/2.
 //! - `metrics`: per-worker cells summed when scraped. `access_log`: JSON lines on their own thread.
 
 mod access_log;
@@ -66,6 +66,7 @@ mod tls;
 mod upgrade;
 mod upkeep;
 mod upstream_io;
+mod websocket;
 mod worker;
 
 pub use breaker::BreakerState;

@@ -14,7 +14,6 @@ use futures_util::FutureExt as _;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version, request};
 use hyper::body::{Body as _, Incoming};
-use hyper::upgrade::OnUpgrade;
 
 use crate::access_log::Entry;
 use crate::answer::{self, Own};
@@ -28,6 +27,8 @@ use crate::guard::{Refused, RefusedReason};
 use crate::metrics::DEFAULT_ROUTE;
 use crate::outside::Outside;
 use crate::state::State;
+use crate::upgrade::Wanted;
+use crate::websocket::{self, Handshake};
 use crate::{expect, forwarding, guard};
 use job::Job;
 
@@ -74,13 +75,14 @@ fn begin(turn: Turn, request: Request<Incoming>) -> Begun {
     let started = Instant::now();
     let connection = turn.connection();
     let (mut parts, incoming) = request.into_parts();
+    let is_websocket = websocket::is_bootstrap(&mut parts);
     let size = guard::check_size(&parts, &connection.shared.settings.limits);
     let loops = connection.shared.identity.check_loop(&parts.headers);
     if let Err(refused) = size.and(guard::check(&parts).map(drop)).and(loops) {
         return refuse(connection, &parts, &refused, started).into();
     }
     guard::to_origin_form(&mut parts);
-    decided(turn, parts, incoming, started)
+    decided(turn, parts, incoming, is_websocket, started)
 }
 
 /// Refused before routing: no arm answers, and no route counts it.
@@ -108,7 +110,14 @@ fn refuse(
     response
 }
 
-fn decided(turn: Turn, mut parts: request::Parts, incoming: Incoming, started: Instant) -> Begun {
+/// `is_websocket`: of a client with HTTP/2.
+fn decided(
+    turn: Turn,
+    mut parts: request::Parts,
+    incoming: Incoming,
+    is_websocket: bool,
+    started: Instant,
+) -> Begun {
     let connection = turn.connection();
     if parts.version == Version::HTTP_10 {
         connection.stream.ends_with_close();
@@ -124,9 +133,14 @@ fn decided(turn: Turn, mut parts: request::Parts, incoming: Incoming, started: I
         trusted_proxies: state.table.trusted_proxies(),
         scheme: connection.scheme,
         version: parts.version,
-        upgrade: forwarding::wanted_upgrade(parts.version, &parts.headers),
+        upgrade: if is_websocket {
+            Some(websocket::protocols())
+        } else {
+            forwarding::wanted_upgrade(parts.version, &parts.headers)
+        },
     };
     let trace_id = onward.prepare(&mut parts.headers);
+    let handshake = is_websocket.then(|| Handshake::begin(&mut parts.headers));
     let mut outside = Outside::of(&parts.headers);
     if let Some(entry) = &mut entry {
         entry.trace_id = Some(trace_id);
@@ -143,7 +157,7 @@ fn decided(turn: Turn, mut parts: request::Parts, incoming: Incoming, started: I
     if let Err(refusal) = outside.rewrite_target(&state, &decision, &mut parts.uri) {
         return own(refusal, Some(exchange)).into();
     }
-    let client_upgrade = upgrade.as_ref().and_then(|_| parts.extensions.remove::<OnUpgrade>());
+    let wanted = upgrade.and_then(|protocols| Wanted::of(protocols, handshake, &mut parts.extensions));
     let outgoing = outgoing(exchange.connection(), parts, incoming, &state, &decision);
     if let Some(progress) = &outgoing.progress {
         exchange.upload(Arc::clone(progress));
@@ -154,8 +168,7 @@ fn decided(turn: Turn, mut parts: request::Parts, incoming: Incoming, started: I
         exchange,
         outgoing,
         outside,
-        upgrade,
-        client_upgrade,
+        wanted,
         fresh_id,
         public_uri,
         fell_back: false,

@@ -9,20 +9,72 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::time::sleep;
 
-/// Joins both sides until both have ended, or nothing moved for `idle`. Returns the bytes to upstream and to client.
-pub(crate) async fn join(client: OnUpgrade, upstream: OnUpgrade, idle: Duration) -> io::Result<(u64, u64)> {
-    let (client, upstream) = tokio::try_join!(client, upstream).map_err(io::Error::other)?;
-    let clock = Arc::new(Clock::start());
-    let mut client = Watched { stream: TokioIo::new(client), clock: Arc::clone(&clock) };
-    let mut upstream = Watched { stream: TokioIo::new(upstream), clock: Arc::clone(&clock) };
-    tokio::select! {
-        copied = copy_bidirectional(&mut client, &mut upstream) => copied,
-        () = clock.silence(idle) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing moved for too long")),
+use crate::forwarding;
+use crate::websocket::Handshake;
+
+/// How often hyper's own task for a stream gets its turn before a stream that ends counts as ended in order.
+const TURNS: u8 = 4;
+
+/// What a client asks to change to, and its side of the stream.
+pub(crate) struct Wanted {
+    protocols: HeaderValue,
+    client: OnUpgrade,
+    /// Of an HTTP/2 client, whose stream is one of many on its connection.
+    handshake: Option<Handshake>,
+}
+
+impl Wanted {
+    /// `None` where hyper sees no upgrade.
+    pub(crate) fn of(
+        protocols: HeaderValue,
+        handshake: Option<Handshake>,
+        extensions: &mut Extensions,
+    ) -> Option<Self> {
+        Some(Self { protocols, client: extensions.remove::<OnUpgrade>()?, handshake })
+    }
+
+    /// Whether a 101 with these fields is what was asked for.
+    pub(crate) fn is_met_by(&self, answer: &HeaderMap) -> bool {
+        let is_proven = self.handshake.as_ref().is_none_or(|handshake| handshake.is_met_by(answer));
+        is_proven && forwarding::is_wanted_switch(&self.protocols, answer)
+    }
+
+    /// Whether the client would take an ordinary answer of this status for a 101 (RFC 8441 5).
+    pub(crate) fn would_be_met(&self, status: StatusCode) -> bool {
+        self.handshake.is_some() && status.is_success()
+    }
+
+    pub(crate) fn takes_the_connection(&self) -> bool {
+        self.handshake.is_none()
+    }
+
+    /// The 101 as the client reads it.
+    pub(crate) fn fit(&self, head: &mut response::Parts) {
+        if self.handshake.is_some() {
+            head.status = StatusCode::OK;
+            Handshake::end(&mut head.headers);
+        }
+    }
+
+    /// Joins both sides until both have ended, or nothing moved for `idle`. Returns the bytes to upstream and to client.
+    pub(crate) async fn join(self, upstream: OnUpgrade, idle: Duration) -> io::Result<(u64, u64)> {
+        let (client, upstream) = tokio::try_join!(self.client, upstream).map_err(io::Error::other)?;
+        let clock = Arc::new(Clock::start());
+        let turns = if self.handshake.is_some() { TURNS } else { 0 };
+        let mut client = Watched::new(client, &clock, turns);
+        let mut upstream = Watched::new(upstream, &clock, 0);
+        tokio::select! {
+            copied = copy_bidirectional(&mut client, &mut upstream) => copied,
+            () = clock.silence(idle) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "nothing moved for too long"))
+            }
+        }
     }
 }
 
@@ -57,6 +109,29 @@ impl Clock {
 struct Watched {
     stream: TokioIo<Upgraded>,
     clock: Arc<Clock>,
+    /// Left of [`TURNS`]; none for a stream that is a connection of its own.
+    turns: u8,
+    has_ended: bool,
+}
+
+impl Watched {
+    fn new(stream: Upgraded, clock: &Arc<Clock>, turns: u8) -> Self {
+        Self { stream: TokioIo::new(stream), clock: Arc::clone(clock), turns, has_ended: false }
+    }
+
+    /// At the end of what is read. hyper takes a stream that was reset with CANCEL, as a browser does that leaves, for one
+    /// that ended in order: only writing fails, once hyper's task for it has heard.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.turns == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.turns -= 1;
+        if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(cx) {
+            return Poll::Ready(Err(error));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 impl AsyncRead for Watched {
@@ -65,9 +140,14 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.has_ended {
+            return self.poll_end(cx);
+        }
+        let before = buf.filled().len();
         let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         self.clock.moved();
-        Poll::Ready(outcome)
+        self.has_ended = outcome.is_ok() && buf.filled().len() == before;
+        if self.has_ended { self.poll_end(cx) } else { Poll::Ready(outcome) }
     }
 }
 

@@ -7,7 +7,6 @@ use banyan_routes::{Arm, Decision, Destination, FallbackCause, RewriteHost};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Uri, Version};
-use hyper::upgrade::OnUpgrade;
 
 use super::own;
 use crate::answer::{BANYAN_REASON, FELL_BACK, Own};
@@ -17,8 +16,9 @@ use crate::forward::{Answered, ForwardError, Outgoing, Trail, Way};
 use crate::metrics::{Failure, Outcome, RouteMetrics};
 use crate::outside::Outside;
 use crate::state::{LiveUpstream, State};
+use crate::upgrade::Wanted;
 use crate::worker::InForce;
-use crate::{fallback, forward, forwarding, upgrade};
+use crate::{fallback, forward, forwarding};
 
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
@@ -29,9 +29,8 @@ pub(super) struct Job {
     pub(super) exchange: Exchange,
     pub(super) outgoing: Outgoing,
     pub(super) outside: Outside,
-    /// The protocols the client asks to change to.
-    pub(super) upgrade: Option<HeaderValue>,
-    pub(super) client_upgrade: Option<OnUpgrade>,
+    /// The client asks to change protocols.
+    pub(super) wanted: Option<Wanted>,
     pub(super) fresh_id: u64,
     /// What the client asked for, where the candidate is asked for something else.
     pub(super) public_uri: Option<Uri>,
@@ -122,13 +121,15 @@ impl Job {
     }
 
     fn respond(self: Box<Self>, outcome: Result<Answered, ForwardError>) -> Response<ResponseBody> {
-        let Self { state, decision, exchange, outside, upgrade, client_upgrade, fresh_id, .. } = *self;
+        let Self { state, decision, exchange, outside, wanted, fresh_id, .. } = *self;
         let (worker, fell_back) = (exchange.connection().worker, self.fell_back && outcome.is_ok());
         let mut response = match outcome {
             Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let wanted = upgrade.as_ref().filter(|wanted| is_wanted(wanted, &answered));
-                let client_upgrade = client_upgrade.filter(|_| wanted.is_some());
-                switch_protocols(answered, client_upgrade, exchange, &state, &decision)
+                let wanted = wanted.filter(|wanted| wanted.is_met_by(answered.response.headers()));
+                switch_protocols(answered, wanted, exchange, &state, &decision)
+            }
+            Ok(answered) if wanted.is_some_and(|wanted| wanted.would_be_met(answered.response.status())) => {
+                upgrade_refused(&answered, exchange)
             }
             Ok(answered) => pass_on(answered, exchange, &state, &decision),
             Err(error) => own(error.answer(), Some(exchange)),
@@ -140,10 +141,6 @@ impl Job {
         add_route_fields(response.headers_mut(), &state, &decision, fresh_id);
         response
     }
-}
-
-fn is_wanted(wanted: &HeaderValue, answered: &Answered) -> bool {
-    forwarding::is_wanted_switch(Some(wanted), answered.response.headers())
 }
 
 fn measure(
@@ -190,12 +187,12 @@ fn pass_on(
 /// A 101: the client asked for it, so both sides are joined; a 101 nobody asked for is nonsense.
 fn switch_protocols(
     answered: Answered,
-    client: Option<OnUpgrade>,
+    wanted: Option<Wanted>,
     mut exchange: Exchange,
     state: &State,
     decision: &Decision,
 ) -> Response<ResponseBody> {
-    let Some(client) = client else {
+    let Some(wanted) = wanted else {
         exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
         exchange.upstream_failed(Failure::BadAnswer);
         return own(Own::new(StatusCode::BAD_GATEWAY, "bad-answer"), Some(exchange));
@@ -206,10 +203,13 @@ fn switch_protocols(
     exchange.answered(head.status, place);
     clean(&mut head, &exchange);
     let idle = state.timeouts(decision).idle;
+    wanted.fit(&mut head);
     lease.is_now_upgraded();
-    exchange.connection().stream.is_now_upgraded();
+    if wanted.takes_the_connection() {
+        exchange.connection().stream.is_now_upgraded();
+    }
     tokio::spawn(async move {
-        match upgrade::join(client, upstream, idle).await {
+        match wanted.join(upstream, idle).await {
             Ok((_, to_client)) => exchange.upgraded(to_client),
             Err(error) => {
                 tracing::debug!(%error, "upgraded stream ended");
@@ -220,6 +220,12 @@ fn switch_protocols(
         drop(lease);
     });
     Response::from_parts(head, ResponseBody::own(Bytes::new()))
+}
+
+/// An ordinary answer to an HTTP/2 client that would read its status as the beginning of a WebSocket.
+fn upgrade_refused(answered: &Answered, mut exchange: Exchange) -> Response<ResponseBody> {
+    exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
+    own(Own::new(StatusCode::BAD_GATEWAY, "upgrade-refused"), Some(exchange))
 }
 
 /// What the route's settings add to every answer.

@@ -32,3 +32,4 @@ mod splitting;
 mod tls;
 mod upgrades;
 mod upstream_http2;
+mod websockets;

@@ -16,6 +16,7 @@ type Group = (&'static str, fn() -> Vec<Case>);
 
 pub(super) const GROUPS: &[Group] = &[
     ("Pseudo-header fields (8.3)", pseudo),
+    ("Extended CONNECT (RFC 8441)", extended_connect),
     ("Fields (8.2)", ordinary),
     ("Bodies and trailers (8.1)", bodies),
     ("Frames (4, 6)", frames),
@@ -77,11 +78,54 @@ fn pseudo() -> Vec<Case> {
         request("`:path` behind a field", &[METHOD, SCHEME, AUTHORITY, ("x-a", "1"), ROOT]),
         request("`:unknown`", &[METHOD, SCHEME, AUTHORITY, ROOT, (":unknown", "1")]),
         request("`:status` in a request", &[METHOD, SCHEME, AUTHORITY, ROOT, (":status", "200")]),
-        request(
-            "`:protocol` without CONNECT",
-            &[METHOD, SCHEME, AUTHORITY, ROOT, (":protocol", "websocket")],
-        ),
         request("CONNECT", &[(":method", "CONNECT"), (":authority", "a.test:443")]),
+    ]
+}
+
+fn extended_connect() -> Vec<Case> {
+    let connect = (":method", "CONNECT");
+    let websocket = (":protocol", "websocket");
+    vec![
+        request(
+            "a WebSocket, where the upstream answers 200",
+            &[connect, websocket, SCHEME, AUTHORITY, ROOT],
+        ),
+        request("the same with `host` alone", &[connect, websocket, SCHEME, ROOT, ("host", "a.test")]),
+        request("neither `:authority` nor `host`", &[connect, websocket, SCHEME, ROOT]),
+        request(
+            "`host` is not `:authority`",
+            &[connect, websocket, SCHEME, AUTHORITY, ROOT, ("host", "b.test")],
+        ),
+        request("no `:scheme`", &[connect, websocket, AUTHORITY, ROOT]),
+        request("no `:path`", &[connect, websocket, SCHEME, AUTHORITY]),
+        request("`:path` that is `*`", &[connect, websocket, SCHEME, AUTHORITY, (":path", "*")]),
+        request("`:scheme` wss", &[connect, websocket, (":scheme", "wss"), AUTHORITY, ROOT]),
+        request("two `:protocol`", &[connect, websocket, websocket, SCHEME, AUTHORITY, ROOT]),
+        request("another `:protocol`", &[connect, (":protocol", "connect-udp"), SCHEME, AUTHORITY, ROOT]),
+        request("an empty `:protocol`", &[connect, (":protocol", ""), SCHEME, AUTHORITY, ROOT]),
+        request("`:protocol` with GET", &[METHOD, websocket, SCHEME, AUTHORITY, ROOT]),
+        request(
+            "`upgrade: websocket`",
+            &[connect, websocket, SCHEME, AUTHORITY, ROOT, ("upgrade", "websocket")],
+        ),
+        request("a length of 0", &[connect, websocket, SCHEME, AUTHORITY, ROOT, ("content-length", "0")]),
+        case(
+            "a length of 5",
+            frame(
+                HEADERS,
+                END_HEADERS,
+                1,
+                &fields(&[connect, websocket, SCHEME, AUTHORITY, ROOT, ("content-length", "5")]),
+            ),
+        ),
+        case(
+            "bytes before the answer",
+            [
+                frame(HEADERS, END_HEADERS, 1, &fields(&[connect, websocket, SCHEME, AUTHORITY, ROOT])),
+                frame(DATA, 0, 1, b"hasty"),
+            ]
+            .concat(),
+        ),
     ]
 }
 
