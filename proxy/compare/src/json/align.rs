@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
-use super::{Node, Value};
+use super::{Member, Node, Value};
 
 /// Pairs whose likeness is looked at, in one comparison.
 pub(crate) const CELLS_MAX: usize = 65_536;
@@ -203,11 +203,7 @@ fn by_likeness(first: &[Node<'_>], second: &[Node<'_>], mut take: impl FnMut(Pai
 fn likeness(one: &Node<'_>, other: &Node<'_>) -> u32 {
     let (equal, of) = match (&one.value, &other.value) {
         (Value::Object(one), Value::Object(other)) => {
-            let pairs = one.iter().take(LOOK_MAX).filter(|member| {
-                let found = other.binary_search_by(|probe| probe.key.cmp(&member.key));
-                found.is_ok_and(|at| other[at].node.hash == member.node.hash)
-            });
-            (pairs.count(), one.len().max(other.len()).min(LOOK_MAX))
+            (equal_members(one, other), one.len().max(other.len()).min(LOOK_MAX))
         }
         (Value::Array(one), Value::Array(other)) => {
             let pairs = one.iter().zip(other).take(LOOK_MAX);
@@ -217,4 +213,17 @@ fn likeness(one: &Node<'_>, other: &Node<'_>) -> u32 {
         (one, other) => (usize::from(one == other), 1),
     };
     1 + u32::try_from(equal * 100 / of.max(1)).unwrap_or(100)
+}
+
+/// Members are sorted; those of one key meet in their order.
+fn equal_members(one: &[Member<'_>], other: &[Member<'_>]) -> usize {
+    let (mut i, mut j, mut equal) = (0, 0, 0);
+    for _ in 0..2 * LOOK_MAX {
+        let (Some(a), Some(b)) = (one.get(i), other.get(j)) else { break };
+        let order = a.key.cmp(&b.key);
+        equal += usize::from(order.is_eq() && a.node.hash == b.node.hash);
+        i += usize::from(order.is_le());
+        j += usize::from(order.is_ge());
+    }
+    equal
 }
