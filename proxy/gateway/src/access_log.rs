@@ -64,7 +64,7 @@ pub(crate) struct Entry {
     pub(crate) retries: u32,
     pub(crate) generation: u64,
     pub(crate) trace_id: Option<TraceId>,
-    /// Value of `Banyan-Reason`, when the answer has one.
+    /// Value of `Banyan-Reason`, when the answer has one, or would have if the head could have been read.
     pub(crate) banyan_reason: Option<&'static str>,
     /// Why legacy answered in place of the candidate: the cause, as in routes.toml.
     pub(crate) fallback: Option<Box<str>>,
@@ -76,12 +76,21 @@ impl Entry {
     /// What is known when a request begins: the rest is filled in as it is learned. A request refused before routing
     /// has no decision, and Banyan for its arm.
     pub(crate) fn begin(parts: &Parts, host: &str, client: IpAddr, route: Arc<str>) -> Box<Self> {
+        let mut entry = Self::unread(client, route);
+        entry.method = bounded(parts.method.as_str());
+        entry.host = bounded(host);
+        entry.path = bounded(parts.uri.path());
+        entry
+    }
+
+    /// A request whose head could not be read: it has no method, host or path.
+    pub(crate) fn unread(client: IpAddr, route: Arc<str>) -> Box<Self> {
         Box::new(Self {
             time: SystemTime::now(),
             client,
-            method: bounded(parts.method.as_str()),
-            host: bounded(host),
-            path: bounded(parts.uri.path()),
+            method: Box::default(),
+            host: Box::default(),
+            path: Box::default(),
             status: 0,
             arm: Arm::Banyan,
             route,

@@ -17,7 +17,7 @@ use crate::pool::Slot;
 use crate::resolve::Addresses;
 use crate::streams::Shared;
 use crate::tls::{Name, Secure};
-use crate::upstream_io::UpstreamIo;
+use crate::upstream_io::{Heard, UpstreamIo};
 
 /// Most fields of an answer. Above 100 hyper needs memory for them with each answer.
 const MAX_FIELDS: usize = 256;
@@ -130,12 +130,14 @@ impl Connector {
     ) -> Result<Opened, ConnectError> {
         let stream = UpstreamIo::new(stream, Arc::clone(slot));
         let Some(tls) = &self.tls else {
+            let stream = Heard::new(stream, slot);
             return if self.http2 { http2(stream, slot).await } else { http1(stream).await };
         };
         let no_name = || io::Error::other("no certificate can name the host");
         let name = tls.name.as_ref().ok_or_else(no_name).map_err(ConnectError::Tls)?;
         let shaken = tls.secure.shake_hands(name, stream, only_http1).await;
         let (stream, is_http2) = shaken.map_err(ConnectError::Tls)?;
+        let stream = Heard::new(stream, slot);
         if is_http2 { http2(stream, slot).await } else { http1(stream).await }
     }
 }

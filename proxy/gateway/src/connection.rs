@@ -27,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::access_log::Entry;
 use crate::body::ResponseBody;
 use crate::connections::Counted;
 use crate::forwarding::{Peer, Scheme};
@@ -35,6 +36,7 @@ use crate::guard::RefusedReason;
 use crate::lazy_sleep::LazySleep;
 use crate::limits::Limits;
 use crate::lingering::{Lingering, StreamState};
+use crate::metrics::DEFAULT_ROUTE;
 use crate::serve;
 use admission::Admitted;
 
@@ -159,7 +161,8 @@ impl Connection {
 
     /// The same with HTTP/1, where what is read while nothing is answered is a head, which has a deadline of its own.
     fn head_deadline(&self) -> Option<Instant> {
-        let rest = self.rest_deadline()?;
+        // Closing has a time of its own.
+        let rest = self.rest_deadline().filter(|_| !self.stream.is_closing())?;
         if !self.stream.has_read() {
             return Some(rest);
         }
@@ -200,11 +203,22 @@ impl Connection {
         if let Err(error) = &ended
             && error.is_parse()
         {
-            let is_long = error.is_parse_too_large();
-            let reason = if is_long { RefusedReason::HeadTooLong } else { RefusedReason::MalformedHead };
-            self.shared.metrics.refused(self.worker, reason);
+            let long = (RefusedReason::HeadTooLong, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            let malformed = (RefusedReason::MalformedHead, StatusCode::BAD_REQUEST);
+            let (reason, status) = if error.is_parse_too_large() { long } else { malformed };
+            self.refused_unread(reason, status);
         }
         Ok(ended?)
+    }
+
+    /// Counts and logs a request whose head could not be read.
+    fn refused_unread(&self, reason: RefusedReason, status: StatusCode) {
+        self.shared.metrics.refused(self.worker, reason);
+        let Some(log) = &self.shared.access_log else { return };
+        let mut entry = Entry::unread(self.peer.address, DEFAULT_ROUTE.into());
+        entry.status = status.as_u16();
+        entry.banyan_reason = Some(reason.as_str());
+        log.write(entry);
     }
 }
 
@@ -360,7 +374,7 @@ where
     if connection.head_has_begun()
         && let Some(stream) = stream
     {
-        connection.shared.metrics.refused(connection.worker, RefusedReason::HeadTimeout);
+        connection.refused_unread(RefusedReason::HeadTimeout, StatusCode::REQUEST_TIMEOUT);
         let mut stream = stream.into_inner();
         stream.write_all(TOO_LATE).await?;
         stream.shutdown().await?;

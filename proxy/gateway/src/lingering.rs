@@ -52,6 +52,7 @@ pub(crate) struct StreamState {
     has_read: AtomicBool,
     ends_with_close: AtomicBool,
     is_cut: AtomicBool,
+    is_closing: AtomicBool,
     /// The client's socket, while the stream lives.
     socket: Option<RawFd>,
 }
@@ -69,6 +70,11 @@ impl StreamState {
     /// An answer on its way broke off: the client must see that.
     pub(crate) fn is_now_cut(&self) {
         self.is_cut.store(true, Ordering::Release);
+    }
+
+    /// The last answer is on its way, and what the client still sends is thrown away.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
     /// The stream carries something else than HTTP: its two sides close it, and what the client still sends is meant
@@ -252,6 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         loop {
             match &mut this.state {
                 Closing::Open => {
+                    this.shared.is_closing.store(true, Ordering::Relaxed);
                     ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
                     if this.shared.is_upgraded.load(Ordering::Acquire) {
                         this.state = Closing::Closed;

@@ -1,4 +1,5 @@
-//! The stream to an upstream, forgiving about writes, and with a limit to what may come before the head of an answer.
+//! The stream to an upstream, in two layers: below TLS it is forgiving about writes, above it what is read is counted,
+//! with a limit to what may come before the head of an answer.
 //!
 //! A server that refuses an upload (413, 401) answers and closes while the body is still on its way. The
 //! write then fails before the answer is read, and the answer would be lost. So a failed write is
@@ -33,6 +34,58 @@ pub(crate) fn is_endless(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is_some_and(<dyn std::error::Error + Send + Sync>::is::<Endless>)
 }
 
+/// What is read of answers. Above TLS, whose tickets and alerts are no answers.
+pub(crate) struct Heard<S> {
+    stream: S,
+    slot: Arc<Slot>,
+}
+
+impl<S> Heard<S> {
+    pub(crate) fn new(stream: S, slot: &Arc<Slot>) -> Self {
+        Self { stream, slot: Arc::clone(slot) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let is_too_much = !self.slot.may_have_read(buf.filled().len() - before);
+        Poll::Ready(if is_too_much { Err(io::Error::other(Endless)) } else { Ok(()) })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Forgiving about writes.
 pub(crate) struct UpstreamIo {
     stream: TcpStream,
     slot: Arc<Slot>,
@@ -67,10 +120,7 @@ impl AsyncRead for UpstreamIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let is_too_much = !self.slot.may_have_read(buf.filled().len() - before);
-        Poll::Ready(if is_too_much { Err(io::Error::other(Endless)) } else { Ok(()) })
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use banyan_gateway::{Drained, Limits, Settings};
+use banyan_gateway::{AccessLogTarget, Drained, Limits, Settings};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -109,6 +109,32 @@ async fn a_head_is_not_waited_for_long() {
     assert_eq!(client.rest().await, b"");
     assert_eq!(refused(&proxy, "head-timeout"), 1);
     assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_has_its_line_in_the_access_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let access_log = Some(AccessLogTarget::File(file.clone()));
+    let limits = Limits { head_timeout: Duration::from_millis(200), ..small() };
+    let upstream = Upstream::named("ok").await;
+    let proxy = Proxy::start_with(&legacy_at(&upstream.url()), Settings { limits, access_log, ..settings() });
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "x".repeat(8192));
+    for (sent, reason, status) in [
+        ("this is no request\r\n\r\n", "malformed-head", 400),
+        (long.as_str(), "head-too-long", 431),
+        ("GET / HTTP/1.1\r\nHost: a\r\nx-", "head-timeout", 408),
+    ] {
+        let mut client = Client::connect(proxy.address).await;
+        client.send(sent).await;
+        assert_eq!(client.answer().await.status, status, "{reason}");
+        let told = [format!("\"status\":{status},"), format!("\"banyan_reason\":\"{reason}\"")];
+        proxy.until(reason, || {
+            let lines = std::fs::read_to_string(&file).unwrap_or_default();
+            lines.lines().any(|line| told.iter().all(|part| line.contains(part)))
+        });
+    }
+    assert!(upstream.seen().is_empty());
 }
 
 /// Nothing is owed on a connection that rests, so nothing is said when it has rested enough.

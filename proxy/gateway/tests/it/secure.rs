@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use banyan_gateway::{Gateway, StartError, unusable_upstreams};
 use bytes::Bytes;
 use http::{Response, Version};
 use http_body_util::Full;
-use tokio::io::AsyncReadExt;
+use rustls::ProtocolVersion;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::authority::Authority;
 use crate::client::get;
@@ -110,6 +113,30 @@ async fn a_handshake_has_the_time_of_connecting() {
     let begun = std::time::Instant::now();
     assert_eq!(reason(proxy.address).await, (504, "connect-timeout".to_owned()));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// A server of TLS 1.3 sends tickets behind its handshake: no byte of an answer.
+#[tokio::test]
+async fn a_request_is_asked_again_when_only_tickets_came() {
+    let authority = Authority::new();
+    let acceptor = authority.server(&BOTH[1..], false);
+    let is_first = Arc::new(AtomicBool::new(true));
+    let upstream = Upstream::raw(move |stream| {
+        let (acceptor, is_first) = (acceptor.clone(), Arc::clone(&is_first));
+        async move {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            assert_eq!(stream.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+            let _ = stream.read(&mut [0; 4096]).await;
+            if !is_first.swap(false, Ordering::SeqCst) {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            }
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await;
+    let proxy = Proxy::start(&by_tls(&upstream, &believing(&authority)));
+    let answer = get(proxy.address, "/", "").await;
+    assert_eq!((answer.status, answer.text(), upstream.connections()), (200, "ok", 2), "{}", answer.head);
 }
 
 #[tokio::test]
