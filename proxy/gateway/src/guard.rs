@@ -190,6 +190,8 @@ fn host_value(authority: &Authority) -> HeaderValue {
 
 fn slashed(uri: &Uri) -> PathAndQuery {
     match uri.path_and_query() {
+        // Of `http://a#b` it is an empty text that only claims to be a slash, and would be sent as it is.
+        Some(target) if target.as_str() == "/" => PathAndQuery::from_static("/"),
         Some(target) if target.as_str().starts_with('/') || target.as_str() == "*" => target.clone(),
         Some(target) => PathAndQuery::try_from(format!("/{}", target.as_str()))
             .expect("a slash before a valid query is a valid target"),

@@ -69,6 +69,7 @@ fn target() -> Vec<Case> {
             ("`http://b.test/x`: its authority becomes `Host`", "GET http://b.test/x"),
             ("`http://b.test`: the path is `/`", "GET http://b.test"),
             ("`http://b.test?x`", "GET http://b.test?x"),
+            ("`http://b.test#y`: the path is `/`", "GET http://b.test#y"),
             ("`HTTP://b.test/x`", "GET HTTP://b.test/x"),
             ("`https://b.test/x` without TLS", "GET https://b.test/x"),
             ("`http://user@b.test/x`", "GET http://user@b.test/x"),
