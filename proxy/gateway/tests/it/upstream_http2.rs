@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -190,6 +190,31 @@ async fn a_connection_that_says_goodbye_costs_no_request() {
     for _ in 0..20 {
         assert_eq!(post(&proxy, "Content-Length: 2\r\n", "hi").await, 200);
     }
+}
+
+/// hyper's client hands no interim answer of HTTP/2 on: neither a permission nor a hint.
+#[tokio::test]
+async fn interim_answers_are_not_heard_and_the_body_goes_after_a_second() {
+    let upstream = scripted(h2::server::Builder::new(), |request, mut respond, _| async move {
+        for status in [103, 100] {
+            let interim = Response::builder().status(status).header("link", "</a>").body(()).unwrap();
+            respond.send_informational(interim).unwrap();
+        }
+        let mut body = request.into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "hi");
+        answer(&mut respond, "ok");
+    })
+    .await;
+    let proxy = Proxy::start(&by_http2(&upstream, ""));
+    let mut client = Client::connect(proxy.address).await;
+    let begun = Instant::now();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n").await;
+    assert_eq!(client.head().await.status, 100);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "docs/upstreams.md says so: {:?}", begun.elapsed());
+    client.send("hi").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.text(), answer.header("link")), (200, "ok", None));
+    assert_eq!(proxy.count("banyan_informational_dropped_total"), 0, "what is not heard cannot be counted");
 }
 
 #[tokio::test]
