@@ -119,10 +119,10 @@ fn extended_connect() -> Vec<Case> {
             ),
         ),
         case(
-            "bytes before the answer",
+            "bytes and the end before the answer",
             [
                 frame(HEADERS, END_HEADERS, 1, &fields(&[connect, websocket, SCHEME, AUTHORITY, ROOT])),
-                frame(DATA, 0, 1, b"hasty"),
+                frame(DATA, END_STREAM, 1, b"hasty"),
             ]
             .concat(),
         ),
