@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use tokio::io::AsyncRead;
 
-use super::{Broken, Late, begun};
+use super::Broken;
+use super::beginning::{Late, begun};
 use crate::connections::{Counted, Unwelcome};
 use crate::gateway::Shared;
 use crate::lingering::Lingering;
