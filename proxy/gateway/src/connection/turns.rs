@@ -155,9 +155,7 @@ impl Connection {
         if let Err(error) = &ended
             && error.is_parse()
         {
-            let long = (RefusedReason::HeadTooLong, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-            let malformed = (RefusedReason::MalformedHead, StatusCode::BAD_REQUEST);
-            let (reason, status) = if error.is_parse_too_large() { long } else { malformed };
+            let (reason, status) = refused_by_hyper(error);
             self.refused_unread(reason, status);
         }
         Ok(ended?)
@@ -171,6 +169,18 @@ impl Connection {
         entry.status = status.as_u16();
         entry.banyan_reason = Some(reason.as_str());
         log.write(entry);
+    }
+}
+
+/// The reason, and the status that hyper has answered with. It tells a target beyond 64 KiB from a head that is too long
+/// by nothing but its text.
+fn refused_by_hyper(error: &hyper::Error) -> (RefusedReason, StatusCode) {
+    if !error.is_parse_too_large() {
+        (RefusedReason::MalformedHead, StatusCode::BAD_REQUEST)
+    } else if error.to_string() == "URI too long" {
+        (RefusedReason::TargetTooLong, StatusCode::URI_TOO_LONG)
+    } else {
+        (RefusedReason::HeadTooLong, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     }
 }
 

@@ -116,18 +116,21 @@ async fn what_cannot_be_read_has_its_line_in_the_access_log() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("access.log");
     let access_log = Some(AccessLogTarget::File(file.clone()));
-    let limits = Limits { head_timeout: Duration::from_millis(200), ..small() };
+    let limits = Limits { head_timeout: Duration::from_millis(200), ..Limits::default() };
     let upstream = Upstream::named("ok").await;
     let proxy = Proxy::start_with(&legacy_at(&upstream.url()), Settings { limits, access_log, ..settings() });
-    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "x".repeat(8192));
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "x".repeat(100_000));
+    let target = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000));
     for (sent, reason, status) in [
         ("this is no request\r\n\r\n", "malformed-head", 400),
         (long.as_str(), "head-too-long", 431),
+        (target.as_str(), "target-too-long", 414),
         ("GET / HTTP/1.1\r\nHost: a\r\nx-", "head-timeout", 408),
     ] {
         let mut client = Client::connect(proxy.address).await;
         client.send(sent).await;
-        assert_eq!(client.answer().await.status, status, "{reason}");
+        let answer = client.answer().await;
+        assert_eq!(answer.status, status, "{reason}: {}", answer.head);
         let told = [format!("\"status\":{status},"), format!("\"banyan_reason\":\"{reason}\"")];
         proxy.until(reason, || {
             let lines = std::fs::read_to_string(&file).unwrap_or_default();
