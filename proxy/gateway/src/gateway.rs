@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::breaker::BreakerState;
+use crate::comparisons::Comparisons;
 use crate::connections::Connections;
 use crate::forwarding::Identity;
 use crate::limits::Limits;
@@ -195,6 +196,7 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     pub(crate) identity: Identity,
     upkeep: Upkeep,
+    comparisons: Arc<Comparisons>,
     pub(crate) accepting: AtomicBool,
 }
 
@@ -247,6 +249,7 @@ impl Gateway {
             connections: Arc::default(),
             identity: Identity::new(settings.via),
             upkeep,
+            comparisons: Arc::default(),
             accepting: AtomicBool::new(false),
             settings,
         };
@@ -265,6 +268,11 @@ impl Gateway {
             State::compile(table, generation, Some(&before), &shared.metrics, &shared.upkeep, threads);
         shared.workers.swap(&Arc::new(state));
         before.retire(&shared.workers.in_force(0));
+    }
+
+    /// What the comparisons of shadowed requests add up to.
+    pub fn comparisons(&self) -> &Arc<Comparisons> {
+        &self.shared.comparisons
     }
 
     /// The table in force.

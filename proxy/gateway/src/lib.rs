@@ -26,12 +26,14 @@
 //! - `health`: active checks. `resolve`: names to addresses. `dial`: to whichever answers first. `upkeep`: what happens now
 //!   and then, on a thread of its own.
 //! - `upgrade`: both sides of a 101 joined. `websocket`: the same for clients of HTTP/2.
+//! - `comparisons`: what comparing the answers of both arms adds up to.
 //! - `metrics`: per-worker cells summed when scraped. `access_log`: JSON lines on their own thread.
 
 mod access_log;
 mod answer;
 mod body;
 mod breaker;
+mod comparisons;
 mod connect;
 mod connection;
 mod connections;
@@ -70,6 +72,7 @@ mod websocket;
 mod worker;
 
 pub use breaker::BreakerState;
+pub use comparisons::{Asked, Compared, Comparisons, RouteComparisons};
 pub use gateway::{
     AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, Settings, StartError, TargetStatus,
 };

@@ -183,8 +183,7 @@ fn destination_fields(table: &RouteTable, destination: &Destination) -> Vec<Fiel
 }
 
 fn split_fields(table: &RouteTable, split: &Split) -> Vec<Field> {
-    let Split { candidate, share, cohort, hash_name, sticky, issue_cookie, fallback, percent_origin: _ } =
-        split;
+    let Split { candidate, share, cohort, hash_name, sticky, issue_cookie, fallback, .. } = split;
     let mut fields = vec![
         ("to", Bytes::default().and(&table.upstream(*candidate).name)),
         ("percent", Bytes::number(&share.thousandths())),

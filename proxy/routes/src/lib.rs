@@ -11,6 +11,7 @@
 //! - `problem`: what is wrong with it: code, place, found, expected, hint; one [`Report`] of all problems.
 //! - `table`: what it means: routes, upstreams, stores, cohorts; valid by construction, no setters.
 //! - `failing`: what happens when a candidate fails: fallback and breaker.
+//! - `shadowing`: copies to the arm that did not answer, and how the answers are compared.
 //! - `path`: the one normalisation of a request path. `pattern`: what a route's path can be.
 //! - `rewrite`: the path a candidate is asked for instead of the public one, and the way back.
 //! - `assemble`: from valid parts to a table.
@@ -44,6 +45,7 @@ mod problem;
 mod rewrite;
 mod rollback;
 mod schema;
+mod shadowing;
 mod source;
 mod sticky;
 mod table;
@@ -60,6 +62,7 @@ pub use problem::{Problem, Report, Severity};
 pub use rewrite::PrefixRewrite;
 pub use rollback::RolledBack;
 pub use schema::schema;
+pub use shadowing::{Comparing, Shadow, ShadowWrites};
 pub use source::{FileSet, SourceFile, Variables};
 pub use table::{
     Check, ClientFiles, Cohort, CohortIndex, Condition, Destination, HealthCheck, HostPattern, MethodSet,

@@ -16,6 +16,7 @@ use crate::meaning;
 use crate::pattern::PathPattern;
 use crate::problem::Report;
 use crate::rewrite::PrefixRewrite;
+use crate::shadowing::{Comparing, Shadow};
 use crate::source::{FileSet, Variables};
 
 /// Position of a route in [`RouteTable::routes`]; `None` wherever a route is optional means `default`.
@@ -203,6 +204,9 @@ impl Route {
             Destination::Legacy => Stage::Legacy,
             Destination::Retired(_) => Stage::Retired,
             Destination::Split(split) if split.share == Share::ALL => Stage::Extracted,
+            Destination::Split(split) if split.share == Share::NONE && split.shadow.is_some() => {
+                Stage::Shadow
+            }
             Destination::Split(split) if split.share == Share::NONE => Stage::Legacy,
             Destination::Split(_) => Stage::Canary,
         }
@@ -274,6 +278,10 @@ pub struct Split {
     pub issue_cookie: Option<Arc<str>>,
     /// When a request that the candidate cannot answer goes to legacy.
     pub fallback: Fallback,
+    /// Copies to the arm that did not answer.
+    pub shadow: Option<Shadow>,
+    /// How their answers are compared.
+    pub comparing: Comparing,
     /// Place of the `percent` value, which `shift` edits.
     pub percent_origin: Origin,
 }

@@ -6,6 +6,7 @@ use super::defaults::{Chain, chain};
 use super::route::Surroundings;
 use super::{Told, failing};
 use crate::problem::{Draft, Problems};
+use crate::shadowing::Comparing;
 use crate::source::Spot;
 use crate::table::{CohortIndex, Share, Split, StickySource, UpstreamIndex};
 use crate::written::reader::{Field, Located};
@@ -56,6 +57,8 @@ pub(super) fn split(
         sticky: Arc::clone(&sticky.value),
         issue_cookie,
         fallback: fallback.ok()?,
+        shadow: None,
+        comparing: Comparing::default(),
         percent_origin: around.sources.origin(basis.percent_spot),
     };
     Some((split, SplitSpots { share: basis.share_spot, sticky: sticky.spot }))
