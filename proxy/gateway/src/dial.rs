@@ -86,9 +86,11 @@ mod tests {
         (listener, fillers)
     }
 
-    /// An address where nobody listens.
-    async fn nobody() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").await.and_then(|it| it.local_addr()).expect("a free port")
+    /// An address where nobody listens, nor will while it is held.
+    fn nobody() -> (SocketAddr, TcpSocket) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(address("127.0.0.1:0")).expect("a free port");
+        (socket.local_addr().expect("bound"), socket)
     }
 
     async fn somebody() -> TcpListener {
@@ -112,7 +114,8 @@ mod tests {
     #[tokio::test]
     async fn after_a_refusal_the_next_is_tried_at_once() {
         let well = somebody().await;
-        let addresses = [nobody().await, nobody().await, well.local_addr().expect("bound")];
+        let (one, two) = (nobody(), nobody());
+        let addresses = [one.0, two.0, well.local_addr().expect("bound")];
         let begun = Instant::now();
         let stream = dial(&addresses, 0).await.expect("a connection");
         assert_eq!(stream.peer_addr().ok(), Some(addresses[2]));
@@ -121,7 +124,8 @@ mod tests {
 
     #[tokio::test]
     async fn when_all_refuse_the_refusal_is_told() {
-        let addresses = [nobody().await, nobody().await];
+        let (one, two) = (nobody(), nobody());
+        let addresses = [one.0, two.0];
         let kind = dial(&addresses, 1).await.map_err(|error| error.kind()).err();
         assert_eq!(kind, Some(std::io::ErrorKind::ConnectionRefused));
         assert!(dial(&[], 0).await.is_err());

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, get};
 use crate::proxy::{Proxy, legacy_at};
-use crate::upstream::{Upstream, nobody};
+use crate::upstream::{Upstream, nobody_yet};
 
 fn two(one: &str, other: &str) -> String {
     legacy_at(one).replace("targets = [", &format!("targets = [\"{other}\", "))
@@ -75,7 +75,7 @@ async fn one_of_two_dies_under_load_and_comes_back_slowly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_one_is_asked_whatever_it_did() {
-    let (one, other) = (nobody(), nobody());
+    let (one, other) = (nobody_yet(), nobody_yet());
     let proxy = Proxy::start(&two(&format!("http://{one}"), &format!("http://{other}")));
     for _ in 0..40 {
         assert_eq!(get(proxy.address, "/", "").await.status, 502);
@@ -88,7 +88,7 @@ async fn the_last_one_is_asked_whatever_it_did() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_alone_is_never_taken_out() {
-    let alone = nobody();
+    let alone = nobody_yet();
     let proxy = Proxy::start(&legacy_at(&format!("http://{alone}")));
     for _ in 0..20 {
         assert_eq!(get(proxy.address, "/", "").await.status, 502);
