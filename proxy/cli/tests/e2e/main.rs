@@ -4,7 +4,7 @@
 //! - `application`: an upstream with streams, uploads and slow answers. `client`, `bodies`: who asks.
 //!   `load`: many who ask at once.
 //! - `raw`: an answer byte by byte. `pages`: the same requests with and without the proxy.
-//! - `files`: Debian's nginx behind it. `admin_site`: Django behind it.
+//! - `vtest`: a client and an upstream of Varnish's test tool around it. `files`: Debian's nginx behind it. `admin_site`: Django behind it.
 //! - `reloads`, `stopping`, `upgrading`, `service`, `trouble`, `losing_an_upstream`, `memory`, `monitoring`: what must hold while it runs. `shipped`: files that come with it.
 //!
 //! `BANYAN_FULL=1` makes bodies, loads and numbers of connections as large as the requirement says. Other programs
@@ -32,6 +32,7 @@ mod shipped;
 mod stopping;
 mod trouble;
 mod upgrading;
+mod vtest;
 
 use std::time::Duration;
 
