@@ -33,8 +33,12 @@ const HEAD: &str = "# When a candidate fails, case by case\n\n\
     *legacy* count heads that arrived whole. With *fallback* every cause is listed, and both arms write one store, so that\n\
     whatever [may](failing.md) go over does. A test makes this page. It fails when an unsafe request is executed twice, or\n\
     when an answer comes later than the deadlines allow (`connect_timeout` 300 ms, `timeout` 2 s, `idle_timeout` 1 s), or\n\
-    when the process grows by more than 32 MiB meanwhile.\n\n\
+    when the process grows by more than 32 MiB meanwhile. No two runs take the same time: each leaves this page with the\n\
+    time to every answer in `faults.md` of cargo's folder for tests, `target/tmp`.\n\n\
     *gRPC* is a call over HTTP/2 on both sides; a fault of a candidate is then one in frames.\n";
+
+const COLUMNS: &str = "| request | without fallback | candidate | legacy | with fallback | candidate | legacy |\n\
+     |---|---|---|---|---|---|---|\n";
 
 /// What the process may grow by, clients and servers of this test included.
 const GROWTH_KIB: u64 = 32 << 10;
@@ -45,6 +49,27 @@ struct Cell {
     got: String,
     by_candidate: u32,
     by_legacy: u32,
+    took: Duration,
+}
+
+/// The page in docs/, and the one with times.
+#[derive(Default)]
+struct Pages {
+    kept: String,
+    timed: String,
+}
+
+impl Pages {
+    fn push(&mut self, text: &str) {
+        self.kept.push_str(text);
+        self.timed.push_str(text);
+    }
+
+    fn row(&mut self, name: &str, cells: &[Cell]) {
+        let [alone, falling] = cells else { panic!("two cells, not {}", cells.len()) };
+        writeln!(self.kept, "| {name} | {} | {} |", alone.shown(false), falling.shown(false)).unwrap();
+        writeln!(self.timed, "| {name} | {} | {} |", alone.shown(true), falling.shown(true)).unwrap();
+    }
 }
 
 impl Cell {
@@ -53,8 +78,9 @@ impl Cell {
         assert!(falls_back || self.by_legacy == 0, "{path}: {self:?}");
     }
 
-    fn shown(&self) -> String {
-        format!("{} | {} | {}", self.got, self.by_candidate, self.by_legacy)
+    fn shown(&self, is_timed: bool) -> String {
+        let after = if is_timed { format!(", {:.2} s", self.took.as_secs_f64()) } else { String::new() };
+        format!("{}{after} | {} | {}", self.got, self.by_candidate, self.by_legacy)
     }
 }
 
@@ -96,10 +122,11 @@ impl Site {
         let path = format!("/grpc/{}/{falls_back}", fault.word);
         let began = Instant::now();
         let got = grpc::answer_to(self.proxy.address, &path).await;
-        assert!(began.elapsed() < longest(), "{path}: {got} after {:?}", began.elapsed());
+        let took = began.elapsed();
+        assert!(took < longest(), "{path}: {got} after {took:?}");
         let by_legacy = self.grpc_legacy.seen().iter().filter(|seen| seen.target.ends_with(&path)).count();
         let by_candidate = grpc[usize::from(falls_back)].executed();
-        let cell = Cell { got, by_candidate, by_legacy: u32::try_from(by_legacy).unwrap() };
+        let cell = Cell { got, by_candidate, by_legacy: u32::try_from(by_legacy).unwrap(), took };
         cell.check(&path, false, falls_back);
         cell
     }
@@ -109,9 +136,10 @@ impl Site {
         let path = format!("/{}/{falls_back}/{}", fault.word, kind.word);
         let began = Instant::now();
         let got = answer_to(self.proxy.address, kind, &path).await;
-        assert!(began.elapsed() < longest(), "{path}: {got} after {:?}", began.elapsed());
-        let cell =
-            Cell { got, by_candidate: candidate.executed(&path), by_legacy: self.legacy.executed(&path) };
+        let took = began.elapsed();
+        assert!(took < longest(), "{path}: {got} after {took:?}");
+        let (by_candidate, by_legacy) = (candidate.executed(&path), self.legacy.executed(&path));
+        let cell = Cell { got, by_candidate, by_legacy, took };
         cell.check(&path, kind.is_safe, falls_back);
         cell
     }
@@ -154,37 +182,25 @@ fn route(name: &str, path: &str, to: &str, falls_back: bool) -> String {
     )
 }
 
-async fn page() -> String {
+async fn pages() -> Pages {
     let site = Site::start().await;
     let before = resident_kib();
-    let mut page = HEAD.to_owned();
+    let mut pages = Pages::default();
+    pages.push(HEAD);
     for (at, Candidates { fault, .. }) in site.candidates.iter().enumerate() {
-        let rows = KINDS.iter().map(async |kind| {
-            let cells = join_all([false, true].map(|falls_back| site.cell(at, kind, falls_back))).await;
-            row(kind.name, &cells)
-        });
-        let grpc = async {
-            let cells = join_all([false, true].map(|falls_back| site.grpc_cell(at, falls_back))).await;
-            row("gRPC", &cells)
-        };
+        let rows = KINDS.iter().map(|kind| join_all([false, true].map(|it| site.cell(at, kind, it))));
+        let grpc = join_all([false, true].map(|falls_back| site.grpc_cell(at, falls_back)));
         let (rows, grpc) = tokio::join!(join_all(rows), grpc);
-        write!(
-            page,
-            "\n## {}\n\n| request | without fallback | candidate | legacy | with fallback | candidate | legacy |\n\
-             |---|---|---|---|---|---|---|\n{}{grpc}",
-            fault.name,
-            rows.concat()
-        )
-        .unwrap();
+        pages.push(&format!("\n## {}\n\n{COLUMNS}", fault.name));
+        for (kind, cells) in KINDS.iter().zip(&rows) {
+            pages.row(kind.name, cells);
+        }
+        pages.row("gRPC", &grpc);
         let grown = resident_kib().saturating_sub(before);
         assert!(grown < GROWTH_KIB, "{}: grown by {grown} KiB", fault.name);
     }
     assert_eq!(site.proxy.metric("banyan_panics_total").to_bits(), 0.0_f64.to_bits());
-    page
-}
-
-fn row(name: &str, cells: &[Cell]) -> String {
-    format!("| {name} | {} | {} |\n", cells[0].shown(), cells[1].shown())
+    pages
 }
 
 /// The highest so far.
@@ -196,5 +212,7 @@ fn resident_kib() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fault_doubles_a_write_or_hangs() {
-    pages::check("faults.md", "faults", &page().await);
+    let Pages { kept, timed } = pages().await;
+    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/faults.md"), timed).unwrap();
+    pages::check("faults.md", "faults", &kept);
 }
