@@ -13,6 +13,7 @@
 //! - `path`: where in a document a difference is. `difference`: the closed set of them. `findings`: where they collect.
 //! - `signature`: what is equal for equal kinds of difference. `verdict`: what a comparison says.
 //! - `noise`: what legacy does not agree on with itself. `suggest`: rules for it. `interval`: a ratio and between what it lies.
+//! - `recheck`: a mismatch when both arms were asked again.
 //! - `evidence`: what the comparisons of a route add up to. `latency`: how long both arms took.
 //! - `redact`: what is kept as a sample.
 
@@ -37,6 +38,7 @@ mod noise;
 mod observation;
 mod path;
 mod pattern;
+mod recheck;
 mod redact;
 mod rules;
 mod signature;
@@ -58,6 +60,7 @@ pub use noise::{
 };
 pub use observation::{Answer, Arm, Body, Failure, Observation};
 pub use pattern::{Pattern, PatternProblem, PointerPattern};
+pub use recheck::{Rechecked, recheck};
 pub use redact::{REDACTED, Redactor, SECRET_HEADERS, SECRET_WORDS};
 pub use rules::{
     Accepted, DEFAULT_EXCEPT, HeaderRules, HeadersProblem, HtmlSpace, NumberForms, RULES_MAX, RuleSet, Rules,

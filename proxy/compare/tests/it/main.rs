@@ -2,7 +2,7 @@
 //!
 //! `corpus` reads pairs with a known truth, `answers` makes them; `truth` runs them. `stream` and `diffy` let the
 //! same pairs flow by, as Diffy sees them. `properties`, `bounds` and `golden` hold for any answer. `simulation`: a
-//! planted fault, and legacy against itself. `seeds`: the fuzzer's.
+//! planted fault, and legacy against itself. `recheck`: asked again. `seeds`: the fuzzer's.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its cases has failed")]
 #![allow(clippy::print_stdout, reason = "figures are for whoever asks with --no-capture")]
@@ -14,6 +14,7 @@ mod diffy;
 mod evidence;
 mod golden;
 mod properties;
+mod recheck;
 mod seeds;
 mod simulation;
 mod stream;
