@@ -4,10 +4,11 @@
 //! it as it is, and for HTTP/1 `GET /end` behind it.
 //!
 //! - `site`: the gateway between a client and upstreams that record what they get. `parsers`: two ways to read that.
-//! - `proxy_headers`: what a load balancer says before. `answers`: what the client gets. `fields`: what no client may have said. `readers`: what servers make of a path.
+//! - `header_fields`: heads that are in order, with any fields, both ways. `proxy_headers`: what a load balancer says before. `answers`: what the client gets. `fields`: what no client may have said. `readers`: what servers make of a path.
 
 mod answers;
 mod fields;
+pub(crate) mod header_fields;
 pub(crate) mod parsers;
 pub(crate) mod proxy_headers;
 mod readers;

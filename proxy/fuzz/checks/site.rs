@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use banyan_gateway::{AccessLogTarget, Gateway, Limits, Settings};
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Site {
     runtime: Runtime,
     record: Record,
+    fields: AnswerFields,
     plain: Proxy,
     trusting: Proxy,
     balanced: Proxy,
@@ -60,6 +61,9 @@ pub(super) struct Seen {
 /// Requests in the order in which they were whole.
 type Record = Arc<Mutex<Vec<Seen>>>;
 
+/// Lines in the head of every answer but the last, each with its end.
+type AnswerFields = Arc<Mutex<Vec<u8>>>;
+
 /// What came of the bytes of one client.
 pub(super) struct Outcome {
     pub(super) answers: Vec<u8>,
@@ -73,12 +77,21 @@ impl Site {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("the system gives a runtime");
         let record = Record::default();
-        let legacy = runtime.block_on(upstream(false, &record));
-        let candidate = runtime.block_on(upstream(true, &record));
+        let fields = AnswerFields::default();
+        let legacy = runtime.block_on(upstream(false, &record, &fields));
+        let candidate = runtime.block_on(upstream(true, &record, &fields));
         let proxy = |entrance| Proxy::start(entrance, legacy, candidate);
         let (plain, trusting) = (proxy(Entrance::Plain), proxy(Entrance::Trusting));
         let balanced = proxy(Entrance::Balanced);
-        Self { runtime, record, plain, trusting, balanced }
+        Self { runtime, record, fields, plain, trusting, balanced }
+    }
+
+    /// The same with these lines in the answers.
+    pub(super) fn exchange_with(&self, entrance: Entrance, sent: &[u8], fields: Vec<u8>) -> Outcome {
+        *locked(&self.fields) = fields;
+        let outcome = self.exchange(entrance, sent, true);
+        locked(&self.fields).clear();
+        outcome
     }
 
     /// Sends the bytes, and `GET /end` behind them, on a connection of their own.
@@ -97,7 +110,7 @@ impl Site {
     }
 
     fn taken(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.record.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *locked(&self.record))
     }
 
     async fn talk(&self, proxy: &Proxy, bytes: Vec<u8>) -> (Vec<u8>, bool) {
@@ -228,20 +241,20 @@ retire = {{ link = "https://a.test/new" }}
 }
 
 /// Listens on the runtime of the client.
-async fn upstream(is_candidate: bool, record: &Record) -> SocketAddr {
+async fn upstream(is_candidate: bool, record: &Record, fields: &AnswerFields) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has free ports");
     let address = listener.local_addr().expect("it is bound");
-    let record = Arc::clone(record);
+    let (record, fields) = (Arc::clone(record), Arc::clone(fields));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_all(stream, is_candidate, Arc::clone(&record)));
+            tokio::spawn(answer_all(stream, is_candidate, Arc::clone(&record), Arc::clone(&fields)));
         }
     });
     address
 }
 
 /// Answers each request with its number in the record, and ends at what is none.
-async fn answer_all(mut stream: TcpStream, is_candidate: bool, record: Record) {
+async fn answer_all(mut stream: TcpStream, is_candidate: bool, record: Record, fields: AnswerFields) {
     let mut unread = Vec::new();
     loop {
         match strict(&unread) {
@@ -252,8 +265,11 @@ async fn answer_all(mut stream: TcpStream, is_candidate: bool, record: Record) {
                 let end = if request.target == "/end" { "x-end: 1\r\n" } else { "" };
                 let body = if end.is_empty() { body } else { "" };
                 let length = if end.is_empty() { request.target.len() } else { 0 };
-                let head = format!("HTTP/1.1 200 OK\r\n{end}x-number: {number}\r\ncontent-length: {length}");
-                if stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.is_err() {
+                let more = if end.is_empty() { locked(&fields).clone() } else { Vec::new() };
+                let head =
+                    format!("HTTP/1.1 200 OK\r\n{end}x-number: {number}\r\ncontent-length: {length}\r\n");
+                let answer = [head.as_bytes(), &more, b"\r\n", body.as_bytes()].concat();
+                if stream.write_all(&answer).await.is_err() {
                     return;
                 }
             }
@@ -268,7 +284,11 @@ async fn answer_all(mut stream: TcpStream, is_candidate: bool, record: Record) {
 }
 
 fn push(record: &Record, is_candidate: bool, bytes: Vec<u8>) -> usize {
-    let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut record = locked(record);
     record.push(Seen { is_candidate, bytes });
     record.len() - 1
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

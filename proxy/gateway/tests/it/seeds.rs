@@ -11,6 +11,11 @@ fn connections() {
 }
 
 #[test]
+fn header_fields() {
+    run("header_fields", requests::header_fields::check);
+}
+
+#[test]
 fn proxy_headers() {
     run("proxy_headers", requests::proxy_headers::check);
 }
