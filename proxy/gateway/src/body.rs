@@ -104,7 +104,7 @@ pub(crate) struct Progress {
     ended: AtomicBool,
     end: Notify,
     /// Kept for a copy. Nobody else wants the lock while the body goes on.
-    capture: Option<Mutex<Option<Capture>>>,
+    capture: Option<Box<Mutex<Option<Capture>>>>,
 }
 
 impl RequestBody {
@@ -124,7 +124,7 @@ impl RequestBody {
 impl Progress {
     pub(crate) fn begin(capture: Option<Capture>) -> Arc<Self> {
         Arc::new(Self {
-            capture: capture.map(|capture| Mutex::new(Some(capture))),
+            capture: capture.map(|capture| Box::new(Mutex::new(Some(capture)))),
             started: Instant::now(),
             bytes: AtomicU64::new(0),
             last_moved_ms: AtomicU64::new(0),
