@@ -201,12 +201,11 @@ impl Route {
     /// Where this route is on its way out of the monolith, derived from its settings.
     pub fn stage(&self) -> Stage {
         match &self.destination {
-            Destination::Legacy => Stage::Legacy,
             Destination::Retired(_) => Stage::Retired,
             Destination::Split(split) if split.share == Share::ALL => Stage::Extracted,
             Destination::Split(split) if split.share != Share::NONE => Stage::Canary,
             Destination::Split(split) if split.is_shadowed() => Stage::Shadow,
-            Destination::Split(_) => Stage::Legacy,
+            Destination::Split(_) | Destination::Legacy => Stage::Legacy,
         }
     }
 }

@@ -59,37 +59,41 @@ fn rules(set: RuleSet, spot: Spot, problems: &mut Problems) -> Result<Rules, Tol
     })
 }
 
-fn unordered(entry: &Located<UnorderedEntry>) -> Result<Entry<Unordered>, Option<Draft>> {
+fn unordered(entry: &Located<UnorderedEntry>, problems: &mut Problems) -> Option<Entry<Unordered>> {
     let UnorderedEntry { array, key } = &entry.value;
-    let value = Unordered::parse(&array.value, key.value().map(String::as_str)).map_err(|problem| {
-        Some(match &problem {
-            RulesProblem::Pattern(problem) => place::refusal(problem, array),
-            problem => {
-                let draft = Draft::error("empty-key", key.spot().unwrap_or(array.spot), problem.to_string());
-                draft.hint("leave `key` out where items are whole values")
-            }
-        })
-    })?;
+    let parsed = Unordered::parse(&array.value, key.value().map(String::as_str));
+    let parsed = parsed.map_err(|problem| problems.push(bad_unordered(&problem, &entry.value)));
     let text = match key.value() {
         Some(key) => format!("{{ array = {:?}, key = {key:?} }}", array.value),
         None => format!("{:?}", array.value),
     };
-    Ok(Entry { value, about: format!("`{}`", array.value), text })
+    Some(Entry { value: parsed.ok()?, about: format!("`{}`", array.value), text })
 }
 
-fn tolerance(entry: &Located<ToleranceTable>) -> Result<Entry<Tolerance>, Option<Draft>> {
+fn bad_unordered(problem: &RulesProblem, entry: &UnorderedEntry) -> Draft {
+    let UnorderedEntry { array, key } = entry;
+    if let RulesProblem::Pattern(problem) = problem {
+        return place::refusal(problem, array);
+    }
+    let draft = Draft::error("empty-key", key.spot().unwrap_or(array.spot), problem.to_string());
+    draft.hint("leave `key` out where items are whole values")
+}
+
+fn tolerance(entry: &Located<ToleranceTable>, problems: &mut Problems) -> Option<Entry<Tolerance>> {
     let ToleranceTable { path, absolute, relative } = &entry.value;
-    if path.is_bad() || absolute.is_bad() || relative.is_bad() {
-        return Err(None);
+    let is_told = problems.is_misspelt(entry.spot, &["path", "absolute", "relative"]);
+    if is_told || path.is_bad() || absolute.is_bad() || relative.is_bad() {
+        return None;
     }
     let (by, part) = (absolute.value().copied(), relative.value().copied());
-    let value = Tolerance::parse(path.value().map(String::as_str), by, part)
-        .map_err(|problem| Some(bad_tolerance(&problem, entry)))?;
+    let parsed = Tolerance::parse(path.value().map(String::as_str), by, part);
+    let parsed = parsed.map_err(|problem| problems.push(bad_tolerance(&problem, entry)));
     let about = path.value().map_or_else(|| "every number".to_owned(), |path| format!("`{path}`"));
     let place = path.value().map_or_else(String::new, |path| format!("path = {path:?}, "));
     // Absent is 0, and so is minus 0.
     let [by, part] = [by, part].map(|number| number.unwrap_or_default() + 0.0);
-    Ok(Entry { value, about, text: format!("{{ {place}absolute = {by:?}, relative = {part:?} }}") })
+    let text = format!("{{ {place}absolute = {by:?}, relative = {part:?} }}");
+    Some(Entry { value: parsed.ok()?, about, text })
 }
 
 fn bad_tolerance(problem: &RulesProblem, entry: &Located<ToleranceTable>) -> Draft {
@@ -101,30 +105,28 @@ fn bad_tolerance(problem: &RulesProblem, entry: &Located<ToleranceTable>) -> Dra
             draft.hint("write it like `{ path = \"/price\", absolute = 0.01 }`")
         }
         _ => {
-            let fits = |number: &&Located<f64>| !(number.value.is_finite() && number.value >= 0.0);
-            let culprit = [absolute, relative].into_iter().filter_map(Field::good).find(fits);
+            let is_none = |number: &&Located<f64>| !(number.value.is_finite() && number.value >= 0.0);
+            let culprit = [absolute, relative].into_iter().filter_map(Field::good).find(is_none);
             Draft::error("out-of-range", culprit.map_or(entry.spot, |it| it.spot), problem.to_string())
         }
     }
 }
 
-fn accepted(entry: &Located<AcceptedTable>) -> Result<Entry<Accepted>, Option<Draft>> {
+fn accepted(entry: &Located<AcceptedTable>, problems: &mut Problems) -> Option<Entry<Accepted>> {
     let AcceptedTable { what, reason, until } = &entry.value;
-    let (Some(what), Some(reason), Some(until)) = (what.good(), reason.good(), until.good()) else {
-        return Err(None);
-    };
+    let (what, reason, until) = (what.good()?, reason.good()?, until.good()?);
     let day = until.value.0.to_string();
-    let value = Accepted::parse(&what.value, &reason.value, &day).map_err(|problem| {
-        Some(match &problem {
+    let parsed = Accepted::parse(&what.value, &reason.value, &day).map_err(|problem| {
+        problems.push(match &problem {
             RulesProblem::Pattern(problem) => place::refusal(problem, what),
             RulesProblem::NoReason => Draft::error("missing-reason", reason.spot, problem.to_string())
                 .hint("say why, for who reads it next year"),
             _ => Draft::error("bad-date", until.spot, problem.to_string()),
-        })
-    })?;
+        });
+    });
     let place = place::same(&what.value);
     let text = format!("{{ what = {place:?}, reason = {:?}, until = \"{day}\" }}", reason.value);
-    Ok(Entry { value, about: format!("`{place}`"), text })
+    Some(Entry { value: parsed.ok()?, about: format!("`{place}`"), text })
 }
 
 /// What was written, key by key: `ignore`, `"header:date", "/items/*/etag"`.

@@ -28,8 +28,8 @@ pub(super) fn make(field: &Field<HeadersTable>, problems: &mut Problems) -> Resu
     };
     let HeadersTable { only, except, also } = &table.value;
     let only = self::only(only, problems);
-    let except = list::make("except", except, problems, plain);
-    let also = list::make("also", also, problems, plain);
+    let except = list::make("except", except, problems, |word, _| Some(entry(&word.value.0)));
+    let also = list::make("also", also, problems, |word, _| Some(entry(&word.value.0)));
     let (only, except, also) = (only?, except?, also?);
     let rules = {
         let only = only.as_ref().map(names);
@@ -51,10 +51,6 @@ pub(super) fn entry(name: &HeaderName) -> Entry<HeaderName> {
     Entry { value: name.clone(), about: format!("`{name}`"), text: name.to_string() }
 }
 
-fn plain(word: &Located<HeaderWord>) -> Result<Entry<HeaderName>, Option<Draft>> {
-    Ok(entry(&word.value.0))
-}
-
 /// The one list that may be empty: no header field is compared then.
 fn only(
     field: &Field<Vec<Located<HeaderWord>>>,
@@ -65,7 +61,7 @@ fn only(
         Field::Good(written) if written.value.is_empty() => {
             Ok(Some(Entries { values: Vec::new(), texts: Vec::new() }))
         }
-        field => list::make("only", field, problems, plain).map(Some),
+        field => list::make("only", field, problems, |word, _| Some(entry(&word.value.0))).map(Some),
     }
 }
 

@@ -23,12 +23,12 @@ pub(super) struct Entries<M> {
     pub(super) texts: Vec<String>,
 }
 
-/// Makes each entry. No problem of an entry means that it is told already.
+/// Makes each entry; one that is none has left a problem behind.
 pub(super) fn make<W, M>(
     key: &'static str,
     field: &Field<Vec<Located<W>>>,
     problems: &mut Problems,
-    entry: impl Fn(&Located<W>) -> Result<Entry<M>, Option<Draft>>,
+    entry: impl Fn(&Located<W>, &mut Problems) -> Option<Entry<M>>,
 ) -> Result<Entries<M>, Told> {
     let written = match field {
         Field::Absent => return Ok(Entries { values: Vec::new(), texts: Vec::new() }),
@@ -41,13 +41,10 @@ pub(super) fn make<W, M>(
     }
     let (mut entries, mut seen) = (Entries { values: Vec::new(), texts: Vec::new() }, Vec::new());
     for word in &written.value {
-        match entry(word) {
-            Ok(Entry { value, about, text }) => {
-                entries.values.push(value);
-                entries.texts.push(text);
-                warn_twice(key, about, word.spot, &mut seen, problems);
-            }
-            Err(draft) => draft.into_iter().for_each(|draft| problems.push(draft)),
+        if let Some(Entry { value, about, text }) = entry(word, problems) {
+            entries.values.push(value);
+            entries.texts.push(text);
+            warn_twice(key, about, word.spot, &mut seen, problems);
         }
     }
     if entries.values.len() == written.value.len() { Ok(entries) } else { Err(Told) }

@@ -3,23 +3,22 @@
 use banyan_compare::{Pattern, PatternProblem, PointerPattern};
 
 use super::list::Entry;
-use crate::problem::Draft;
-use crate::source::Spot;
+use crate::problem::{Draft, Problems};
 use crate::written::reader::Located;
 use crate::written::table::nearest;
 
 /// Any place.
-pub(super) fn pattern(word: &Located<String>) -> Result<Entry<Pattern>, Option<Draft>> {
-    let value = Pattern::parse(&word.value).map_err(|problem| Some(refusal(&problem, word)))?;
+pub(super) fn pattern(word: &Located<String>, problems: &mut Problems) -> Option<Entry<Pattern>> {
+    let parsed = Pattern::parse(&word.value).map_err(|problem| problems.push(refusal(&problem, word)));
     let text = same(&word.value);
-    Ok(Entry { value, about: format!("`{text}`"), text: format!("{text:?}") })
+    Some(Entry { value: parsed.ok()?, about: format!("`{text}`"), text: format!("{text:?}") })
 }
 
 /// A place in JSON.
-pub(super) fn pointer(word: &Located<String>) -> Result<Entry<PointerPattern>, Option<Draft>> {
+pub(super) fn pointer(word: &Located<String>, problems: &mut Problems) -> Option<Entry<PointerPattern>> {
     let text = &word.value;
-    let value = PointerPattern::parse(text).map_err(|problem| Some(refusal(&problem, word)))?;
-    Ok(Entry { value, about: format!("`{text}`"), text: format!("{text:?}") })
+    let parsed = PointerPattern::parse(text).map_err(|problem| problems.push(refusal(&problem, word)));
+    Some(Entry { value: parsed.ok()?, about: format!("`{text}`"), text: format!("{text:?}") })
 }
 
 /// One text for what is one place: names of headers have no case.
@@ -29,8 +28,7 @@ pub(super) fn same(pattern: &str) -> String {
 
 /// Why a text names no place.
 pub(super) fn refusal(problem: &PatternProblem, word: &Located<String>) -> Draft {
-    let spot: Spot = word.spot;
-    Draft::error("bad-place", spot, problem.to_string()).maybe_hint(hint(problem, &word.value))
+    Draft::error("bad-place", word.spot, problem.to_string()).maybe_hint(hint(problem, &word.value))
 }
 
 fn hint(problem: &PatternProblem, text: &str) -> Option<String> {

@@ -94,7 +94,7 @@ pub(super) fn wait(
 }
 
 /// What a request cannot go without, or says of its connection only, which the copy has its own of.
-fn strip(word: &Located<HeaderWord>) -> Result<Entry<HeaderName>, Option<Draft>> {
+fn strip(word: &Located<HeaderWord>, problems: &mut Problems) -> Option<Entry<HeaderName>> {
     let name = &word.value.0;
     let hint = match name.as_str() {
         "host" => "a request has a Host; `rewrite = { host = \"upstream\" }` changes it for both arms",
@@ -103,10 +103,11 @@ fn strip(word: &Located<HeaderWord>) -> Result<Entry<HeaderName>, Option<Draft>>
         }
         "content-length" | "transfer-encoding" => "leave it out: a copy is framed anew",
         ours if ours.starts_with("banyan-") => "leave it out: it is Banyan's own, and tells what a copy is",
-        _ => return Ok(headers::entry(name)),
+        _ => return Some(headers::entry(name)),
     };
     let message = format!("`{name}` cannot be stripped from a copy");
-    Err(Some(Draft::error("bad-strip-header", word.spot, message).hint(hint)))
+    problems.push(Draft::error("bad-strip-header", word.spot, message).hint(hint));
+    None
 }
 
 /// Copies and comparisons that never happen.
