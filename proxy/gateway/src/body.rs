@@ -161,7 +161,7 @@ impl Progress {
 
     /// What was kept of the body; taken once.
     pub(crate) fn captured(&self) -> Option<Captured> {
-        self.capture(|capture| capture.take()).flatten().map(Capture::finish)
+        self.capture(Option::take).flatten().map(Capture::finish)
     }
 
     fn capture<T>(&self, with: impl FnOnce(&mut Option<Capture>) -> T) -> Option<T> {

@@ -11,6 +11,8 @@ mod recorder;
 mod single_writer;
 mod verdicts;
 
+use std::fmt::Write as _;
+
 use crate::proxy::Proxy;
 use crate::upstream::Upstream;
 
@@ -22,9 +24,11 @@ pub(crate) fn routes(legacy: &str, candidate: &str, routes: &[(&str, &str)]) -> 
          [stores.shared]\nmode = \"shared\"\n"
     );
     for (name, settings) in routes {
-        text += &format!(
-            "[[route]]\nname = \"{name}\"\npath = \"/{name}/*\"\nto = \"orders\"\nstore = \"shared\"\n{settings}\n"
-        );
+        writeln!(
+            text,
+            "[[route]]\nname = \"{name}\"\npath = \"/{name}/*\"\nto = \"orders\"\nstore = \"shared\"\n{settings}"
+        )
+        .unwrap();
     }
     text
 }

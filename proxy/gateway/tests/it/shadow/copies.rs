@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
+use tokio::io::AsyncWriteExt;
 
-use super::recorder::Recorder;
+use super::recorder::{Raw, Recorder, read};
 use super::{EVERYTHING, is_quiet, result, routes, settled, site, verdict};
 use crate::client::{Client, get};
 use crate::proxy::Proxy;
@@ -68,9 +69,8 @@ async fn whoever_did_not_answer_gets_the_copy_each_for_its_own_path() {
     get(proxy.address, "/a/y", "").await;
     proxy.until("compared", || verdict(&proxy, "a", "match") == 2);
     let heads = |seen: &Recorder| {
-        let line = |raw: &super::recorder::Raw| {
-            (raw.head.lines().next().unwrap().to_owned(), raw.line("banyan-shadow").is_some())
-        };
+        let line =
+            |raw: &Raw| (raw.head.lines().next().unwrap().to_owned(), raw.line("banyan-shadow").is_some());
         seen.seen().iter().map(line).collect::<Vec<_>>()
     };
     let line = |path: &str, is_copy| (format!("GET {path} HTTP/1.1"), is_copy);
@@ -152,12 +152,10 @@ async fn what_cannot_be_copied_is_counted_and_served() {
 async fn a_client_that_leaves_and_an_arm_that_fails_leave_nothing_to_compare() {
     let candidate = Upstream::named("ok").await;
     let legacy = Upstream::raw(|mut stream| async move {
-        while let Some(raw) = super::recorder::read(&mut stream).await {
+        let Some(raw) = read(&mut stream).await else { return };
+        if raw.head.starts_with("GET /a/half") {
             let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
-            if raw.head.starts_with("GET /a/half") {
-                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, half).await;
-            }
-            return;
+            let _ = stream.write_all(half).await;
         }
     })
     .await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
+use tokio::io::AsyncWriteExt;
 
 use super::{EVERYTHING, is_quiet, result, routes, settled, verdict};
 use crate::client::{Client, get};
@@ -141,6 +142,31 @@ async fn a_client_takes_the_connection_that_a_copy_has_left() {
         let (one, other) = tokio::time::timeout(Duration::from_secs(10), both()).await.unwrap();
         assert_eq!((one.status, other.status), (200, 200));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_copied_any_more_once_a_stop_has_begun() {
+    let (release, released) = tokio::sync::watch::channel(false);
+    let legacy = Upstream::raw(move |mut stream| {
+        let mut released = released.clone();
+        async move {
+            super::recorder::read(&mut stream).await;
+            let _ = released.wait_for(|released| *released).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await;
+        }
+    })
+    .await;
+    let candidate = Upstream::named("done").await;
+    let proxy = Proxy::start(&routes(&legacy.url(), &candidate.url(), &[("a", EVERYTHING)]));
+    let mut client = Client::connect(proxy.address).await;
+    client.send("GET /a/b HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    proxy.until("in flight", || proxy.count("banyan_inflight_requests{upstream=\"legacy\"}") == 1);
+    proxy.stop();
+    proxy.until("not accepting", || !proxy.gateway.is_accepting());
+    release.send(true).unwrap();
+    assert_eq!(client.answer().await.text(), "done");
+    proxy.until("counted", || result(&proxy, "a", "stopping") == 1);
+    assert!(candidate.seen().is_empty() && is_quiet(&proxy));
 }
 
 #[tokio::test(flavor = "multi_thread")]

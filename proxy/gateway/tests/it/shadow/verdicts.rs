@@ -153,11 +153,10 @@ async fn a_new_build_of_the_candidate_begins_anew() {
     })
     .await;
     let proxy = site(&legacy, &candidate, EVERYTHING);
-    let mut compared = 0;
-    for (build, expected) in [("one", 1), ("one", 2), ("two", 1), ("two", 2)] {
+    let builds = [("one", 1), ("one", 2), ("two", 1), ("two", 2)];
+    for (compared, (build, expected)) in (1..).zip(builds) {
         let answer = get(proxy.address, &format!("/a/{build}"), "").await;
         assert_eq!(answer.header("banyan-build"), None);
-        compared += 1;
         proxy.until("compared", || verdict(&proxy, "a", "match") == compared);
         let evidence = proxy.gateway.comparisons().evidence("a").unwrap();
         assert_eq!(evidence.counts.matched, expected, "{build}");
