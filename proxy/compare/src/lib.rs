@@ -13,7 +13,8 @@
 //! - `path`: where in a document a difference is. `difference`: the closed set of them. `findings`: where they collect.
 //! - `signature`: what is equal for equal kinds of difference. `verdict`: what a comparison says.
 //! - `noise`: what legacy does not agree on with itself. `suggest`: rules for it. `interval`: a ratio and between what it lies.
-//! - `evidence`: what the comparisons of a route add up to. `latency`: how long both arms took.
+//! - `evidence`: what the comparisons of a route add up to. `latency`: how long both arms took. `stored`: evidence and
+//!   what was learned as text, and back.
 //! - `redact`: what is kept as a sample.
 
 // A test that fails may panic where it stands.
@@ -40,6 +41,7 @@ mod pattern;
 mod redact;
 mod rules;
 mod signature;
+mod stored;
 mod suggest;
 mod text;
 mod verdict;
@@ -64,5 +66,6 @@ pub use rules::{
     RulesProblem, Tolerance, Unordered,
 };
 pub use signature::{SIGNATURE_BYTES_MAX, Signature};
+pub use stored::{StoredProblem, restore, store};
 pub use suggest::suggest;
 pub use verdict::{Differences, Found, Ignored, Incomparable, IncomparableReason, SIGNATURES_MAX, Verdict};

@@ -1,7 +1,7 @@
 //! What is promised of comparisons, through the public door.
 //!
 //! `corpus` reads pairs with a known truth, `answers` makes them; `truth` runs them. `stream` and `diffy` let the
-//! same pairs flow by, as Diffy sees them. `properties`, `bounds` and `golden` hold for any answer. `simulation`: a
+//! same pairs flow by, as Diffy sees them. `stored`: what survives a restart. `properties`, `bounds` and `golden` hold for any answer. `simulation`: a
 //! planted fault, and legacy against itself. `seeds`: the fuzzer's.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its cases has failed")]
@@ -16,6 +16,7 @@ mod golden;
 mod properties;
 mod seeds;
 mod simulation;
+mod stored;
 mod stream;
 mod truth;
 
