@@ -1,7 +1,8 @@
 //! Counts and samples in `SQLite`: on disk, or in memory within the same bounds.
 //!
-//! Whatever a file holds is checked when it is read. Only the thread of the evidence writes, and `POST .../reset`;
-//! another process, such as the one before, is waited for [`BUSY_WITHIN`].
+//! Whatever a file holds is checked when it is read. It is held by this process alone: so there is no memory shared with
+//! others, in which a truncated file would be a signal that ends the proxy. Another process that holds it, such as the one
+//! before, is waited for [`BUSY_WITHIN`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -93,6 +94,7 @@ impl Store {
         made.map_err(unusable)?;
         let db = Connection::open(path)?;
         db.busy_timeout(BUSY_WITHIN)?;
+        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         // What a commit does not wait for can be lost with the power, and cannot break the file.
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
@@ -468,12 +470,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("evidence.sqlite");
         let mut store = Store::open(&path, FEW).unwrap();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let kept = store.keep(&mismatch("a", "/x value"), 1);
-        assert!(matches!(kept, Err(StoreError::Unusable(_))), "{kept:?}");
-        other.execute_batch("COMMIT").unwrap();
         assert_eq!(store.keep(&mismatch("a", "/x value"), 1).unwrap(), Outcome::Kept);
+        let other = Store::open(&path, FEW);
+        assert!(matches!(other, Err(StoreError::Unusable(_))), "{other:?}");
+        assert!(!folder.path().join("evidence.sqlite-shm").exists());
         drop(store);
         assert_eq!(Store::open(&path, FEW).unwrap().samples().unwrap(), 1);
     }
