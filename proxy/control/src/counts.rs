@@ -60,7 +60,8 @@ impl Counts {
                     marks.insert(route.clone(), mark);
                 }
                 RouteChange::Removed { route, .. } => drop(marks.remove(route)),
-                RouteChange::Part { .. } | RouteChange::Reordered => {}
+                // Nobody is answered otherwise.
+                RouteChange::Shadowed { .. } | RouteChange::Part { .. } | RouteChange::Reordered => {}
             }
         }
     }

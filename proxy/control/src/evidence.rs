@@ -36,8 +36,8 @@ use keeper::Keeper;
 use shelf::Shelf;
 use tap::Tap;
 
-/// Comparisons that wait for the thread. Each may hold three bodies.
-const WAITING_MAX: usize = 32;
+/// Comparisons that wait for the thread. Each may hold three bodies, of `max_body` of its route each.
+const WAITING_MAX: usize = 16;
 
 /// Longest wait for the disk at the end.
 const END_WITHIN: Duration = Duration::from_secs(2);

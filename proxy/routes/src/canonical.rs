@@ -9,6 +9,7 @@ use http::header::HeaderValue;
 
 use crate::failing::{Breaker, FallbackCause};
 use crate::rewrite::PrefixRewrite;
+use crate::shadowing::{Comparing, Shadow};
 use crate::table::{
     ClientFiles, Cohort, Condition, Destination, HealthCheck, HostPattern, MethodSet, PathOptions, Retire,
     Rewrite, RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Timeouts, Upstream,
@@ -183,7 +184,18 @@ fn destination_fields(table: &RouteTable, destination: &Destination) -> Vec<Fiel
 }
 
 fn split_fields(table: &RouteTable, split: &Split) -> Vec<Field> {
-    let Split { candidate, share, cohort, hash_name, sticky, issue_cookie, fallback, .. } = split;
+    let Split {
+        candidate,
+        share,
+        cohort,
+        hash_name,
+        sticky,
+        issue_cookie,
+        fallback,
+        shadow,
+        comparing,
+        percent_origin: _,
+    } = split;
     let mut fields = vec![
         ("to", Bytes::default().and(&table.upstream(*candidate).name)),
         ("percent", Bytes::number(&share.thousandths())),
@@ -195,7 +207,27 @@ fn split_fields(table: &RouteTable, split: &Split) -> Vec<Field> {
     if !fallback.on().is_empty() {
         fields.push(("fallback", Bytes::all(fallback.on().iter().map(FallbackCause::as_str))));
     }
+    fields.extend(shadow.as_ref().map(shadow_fields).into_iter().flatten());
+    fields.extend((!comparing.is_default()).then(|| ("compare", comparing_bytes(comparing))));
     fields
+}
+
+fn shadow_fields(shadow: &Shadow) -> [Field; 5] {
+    let Shadow { share, max_body, timeout, strip_headers, writes } = shadow;
+    [
+        ("shadow", Bytes::number(&share.thousandths())),
+        ("shadow.max_body", Bytes::number(max_body)),
+        ("shadow.timeout", Bytes::time(*timeout)),
+        ("shadow.strip_headers", Bytes::all(strip_headers)),
+        ("shadow.writes", Bytes::default().and(writes.as_str())),
+    ]
+}
+
+fn comparing_bytes(comparing: &Comparing) -> Bytes {
+    // `said` is all of `rules` and `redact`.
+    let Comparing { rules: _, noise, recheck_after, redact: _, said } = comparing;
+    let times = Bytes::number(&noise.thousandths()).and(recheck_after.as_nanos().to_string());
+    said.iter().fold(times, |bytes, (key, text)| bytes.and(key).and(text))
 }
 
 /// A condition as in the file has all of its meaning.

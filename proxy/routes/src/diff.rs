@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::canonical::{self, Field};
 use crate::identity::ties;
+use crate::shadowing::Shadow;
 use crate::table::{Destination, Route, RouteTable, Share, Split};
 
 /// What happened to one route or another part of the table.
@@ -53,6 +54,15 @@ pub enum RouteChange {
         /// All causes now, as in the file; none when it no longer falls back.
         on: Vec<String>,
     },
+    /// Another share of requests is copied. Nobody changes arm through it.
+    Shadowed {
+        /// Its name.
+        route: String,
+        /// Before.
+        from: Share,
+        /// After.
+        to: Share,
+    },
     /// An upstream, store or cohort.
     Part {
         /// `upstream`, `store` or `cohort`.
@@ -89,6 +99,7 @@ impl fmt::Display for RouteChange {
             }
             Self::FallsBack { route, on } if on.is_empty() => write!(out, "{route} no longer falls back"),
             Self::FallsBack { route, on } => write!(out, "{route} falls back on {}", on.join(", ")),
+            Self::Shadowed { route, from, to } => write!(out, "{route} shadow {from} % -> {to} %"),
             Self::Part { kind, name, keys } => match keys.as_slice() {
                 [what @ ("added" | "removed")] => write!(out, "{kind} {name} {what}"),
                 keys => write!(out, "{kind} {name} changed: {}", keys.join(", ")),
@@ -143,7 +154,7 @@ fn causes(route: &Route) -> Vec<String> {
     }
 }
 
-/// At most a shift, a change of the fallback, and one of other keys.
+/// At most a shift, a change of the fallback, one of the shadow, and one of other keys.
 fn route_changes(old: (&RouteTable, &Route), new: (&RouteTable, &Route)) -> Vec<RouteChange> {
     let mut keys = changed_keys(&canonical::route(old.0, old.1), &canonical::route(new.0, new.1));
     let name = &new.1.name;
@@ -161,11 +172,35 @@ fn route_changes(old: (&RouteTable, &Route), new: (&RouteTable, &Route)) -> Vec<
         keys.retain(|key| *key != "fallback");
         RouteChange::FallsBack { route: name.clone(), on: causes(new.1) }
     });
+    let shadowed = shadow_change(old.1, new.1, &mut keys);
     if !keys.is_empty() {
         changes.push(RouteChange::Changed { route: name.clone(), keys, moves: moved.0, expected: moved.1 });
     }
     changes.extend(falls_back);
+    changes.extend(shadowed);
     changes
+}
+
+/// Takes what it tells out of the keys. Details of a shadow come and go with it.
+fn shadow_change(old: &Route, new: &Route, keys: &mut Vec<&'static str>) -> Option<RouteChange> {
+    let (was, is) = (shadow(old), shadow(new));
+    if was.is_none() || is.is_none() {
+        keys.retain(|key| !key.starts_with("shadow."));
+    }
+    let share = |shadow: Option<&Shadow>| shadow.map_or(Share::NONE, |shadow| shadow.share);
+    let (from, to) = (share(was), share(is));
+    if from == to {
+        return None;
+    }
+    keys.retain(|key| *key != "shadow");
+    Some(RouteChange::Shadowed { route: new.name.clone(), from, to })
+}
+
+fn shadow(route: &Route) -> Option<&Shadow> {
+    match &route.destination {
+        Destination::Split(split) => split.shadow.as_ref(),
+        _ => None,
+    }
 }
 
 /// Share of clients that change arm, and whether that is an expectation.

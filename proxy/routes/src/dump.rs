@@ -3,10 +3,11 @@
 use std::fmt::{self, Formatter};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use crate::failing::FallbackCause;
 use crate::pattern::PathPattern;
+use crate::shadowing::{Comparing, Shadow, ShadowWrites};
 use crate::table::{
     Destination, HostPattern, MethodSet, PathOptions, RewriteHost, Route, RouteTable, Split, StickySource,
     StoreMode, Timeouts, Upstream, UpstreamTls, Writer,
@@ -167,9 +168,39 @@ fn split(out: &mut Formatter<'_>, table: &RouteTable, split: &Split) -> fmt::Res
         writeln!(out, "  issue cookie: {name}")?;
     }
     match split.fallback.on() {
-        [] => Ok(()),
-        on => writeln!(out, "  falls back on: {}", words(on)),
+        [] => {}
+        on => writeln!(out, "  falls back on: {}", words(on))?,
     }
+    split.shadow.as_ref().map_or(Ok(()), |shadow| self::shadow(out, shadow))?;
+    comparing(out, &split.comparing)
+}
+
+fn shadow(out: &mut Formatter<'_>, shadow: &Shadow) -> fmt::Result {
+    let (share, most, time) = (shadow.share, shadow.max_body, duration(shadow.timeout));
+    writeln!(out, "  shadow: {share} % of requests, bodies up to {most} bytes, within {time}")?;
+    if shadow.writes != ShadowWrites::Never {
+        writeln!(out, "  shadow writes: {}", shadow.writes.as_str())?;
+    }
+    if shadow.strip_headers.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = shadow.strip_headers.iter().map(HeaderName::as_str).collect();
+    writeln!(out, "  shadow without: {}", names.join(", "))
+}
+
+/// Only what is not so anyway.
+fn comparing(out: &mut Formatter<'_>, comparing: &Comparing) -> fmt::Result {
+    for (key, text) in &*comparing.said {
+        writeln!(out, "  compare {key}: {text}")?;
+    }
+    let default = Comparing::default();
+    if comparing.noise != default.noise {
+        writeln!(out, "  compare noise: {} % asked twice", comparing.noise)?;
+    }
+    if comparing.recheck_after != default.recheck_after {
+        writeln!(out, "  compare recheck: after {}", duration(comparing.recheck_after))?;
+    }
+    Ok(())
 }
 
 fn sticky(source: &StickySource) -> String {

@@ -33,6 +33,16 @@ pub enum ShadowWrites {
     DryRun,
 }
 
+impl ShadowWrites {
+    /// As in routes.toml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::DryRun => "dry-run",
+        }
+    }
+}
+
 /// `compare` of a route: how the two answers to a shadowed request are compared.
 #[derive(Debug, Clone)]
 pub struct Comparing {
@@ -44,15 +54,32 @@ pub struct Comparing {
     pub recheck_after: Duration,
     /// What samples are kept without, beside what is always taken out.
     pub redact: Arc<[PointerPattern]>,
+    /// `rules` and `redact` as text, which they cannot be turned back into: for the identity, and for people.
+    pub(crate) said: Arc<[Said]>,
 }
+
+/// A key of `compare` and what it says, equal for equal meanings: `ignore`, `["header:date"]`.
+pub(crate) type Said = (&'static str, String);
+
+/// Before a mismatch is asked again: what passes by itself is mostly gone by then.
+const RECHECK_AFTER: Duration = Duration::from_millis(300);
 
 impl Default for Comparing {
     fn default() -> Self {
         Self {
             rules: Arc::default(),
             noise: Share::NONE,
-            recheck_after: Duration::from_millis(300),
+            recheck_after: RECHECK_AFTER,
             redact: Arc::default(),
+            said: Arc::default(),
         }
+    }
+}
+
+impl Comparing {
+    /// Whether nothing is said that is not so anyway.
+    pub(crate) fn is_default(&self) -> bool {
+        let Self { rules: _, noise, recheck_after, redact: _, said } = self;
+        said.is_empty() && *noise == Share::NONE && *recheck_after == RECHECK_AFTER
     }
 }

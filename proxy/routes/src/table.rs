@@ -201,14 +201,11 @@ impl Route {
     /// Where this route is on its way out of the monolith, derived from its settings.
     pub fn stage(&self) -> Stage {
         match &self.destination {
-            Destination::Legacy => Stage::Legacy,
             Destination::Retired(_) => Stage::Retired,
             Destination::Split(split) if split.share == Share::ALL => Stage::Extracted,
-            Destination::Split(split) if split.share == Share::NONE && split.shadow.is_some() => {
-                Stage::Shadow
-            }
-            Destination::Split(split) if split.share == Share::NONE => Stage::Legacy,
-            Destination::Split(_) => Stage::Canary,
+            Destination::Split(split) if split.share != Share::NONE => Stage::Canary,
+            Destination::Split(split) if split.is_shadowed() => Stage::Shadow,
+            Destination::Split(_) | Destination::Legacy => Stage::Legacy,
         }
     }
 }
@@ -284,6 +281,13 @@ pub struct Split {
     pub comparing: Comparing,
     /// Place of the `percent` value, which `shift` edits.
     pub percent_origin: Origin,
+}
+
+impl Split {
+    /// Whether any request is copied.
+    fn is_shadowed(&self) -> bool {
+        self.shadow.as_ref().is_some_and(|shadow| shadow.share != Share::NONE)
+    }
 }
 
 /// A share of clients in thousandths of a percent, 0..=100 000.

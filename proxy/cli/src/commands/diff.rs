@@ -110,6 +110,10 @@ fn for_programs(change: &RouteChange) -> Change {
             Change { moves: percent(moves), keys: keys.clone(), ..blank("changed", route) }
         }
         RouteChange::FallsBack { route, .. } => Change { keys: vec!["fallback"], ..blank("changed", route) },
+        RouteChange::Shadowed { route, from, to } => {
+            let keys = vec!["shadow"];
+            Change { from: percent(from), to: percent(to), keys, ..blank("changed", route) }
+        }
         RouteChange::Part { kind: what, name, keys } => match keys.as_slice() {
             [kind @ ("added" | "removed")] => Change { what, ..blank(kind, name) },
             keys => Change { what, keys: keys.to_vec(), ..blank("changed", name) },

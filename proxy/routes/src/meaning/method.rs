@@ -95,6 +95,14 @@ fn method(word: &Located<String>, problems: &mut Problems) -> Option<Method> {
     None
 }
 
+/// Whether a safe method (RFC 9110 9.2.1) is taken.
+pub(super) fn any_safe(methods: &MethodSet) -> bool {
+    match methods {
+        MethodSet::Any => true,
+        MethodSet::Only(methods) => methods.iter().any(Method::is_safe),
+    }
+}
+
 /// Anything but the safe methods (RFC 9110 9.2.1) may change something.
 pub(super) fn any_unsafe(methods: &MethodSet) -> bool {
     match methods {

@@ -5,23 +5,29 @@
 //! - `catalog`: names of one kind, and who uses them.
 //! - `defaults`, `upstream`, `store`, `cohort`, `route`, `split`: the parts.
 //! - `target`, `tls`, `host`, `method`, `network`, `path`, `rewrite`, `condition`, `end`: values with rules of their own.
+//! - `shadow`, `compare`: copies, and how their answers are compared. `headers`, `place`, `list`: what their rules are made of.
 //! - `failing`: fallback and breaker. `hashing`: one namespace of hash names. `safety`: who may write where, and which
 //!   client keeps its arm.
 
 mod catalog;
 mod cohort;
+mod compare;
 mod condition;
 mod defaults;
 mod end;
 mod failing;
 mod hashing;
+mod headers;
 mod host;
+mod list;
 mod method;
 mod network;
 mod path;
+mod place;
 mod rewrite;
 mod route;
 mod safety;
+mod shadow;
 mod split;
 mod store;
 mod target;
@@ -171,6 +177,7 @@ fn mean(written: &Written, sources: &Sources<'_>, problems: &mut Problems) -> Op
     let placed = route::make_all(&written.routes, surroundings, problems);
     hashing::check(&written.cohorts, &written.routes, problems);
     safety::check(&placed, &made_stores, problems);
+    shadow::check(&placed, problems);
     failing::check(&placed, &made_stores, &made_upstreams, &written.upstreams, defaults.legacy, problems);
     if problems.has_errors() {
         // What is unused may only look so because of an error: a name misspelt where it is used.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::catalog::{Catalog, check_name, duplicate};
 use super::cohort::MadeCohort;
 use super::defaults::{Defaults, path_options};
+use super::shadow::ShadowSpots;
 use super::split::{SplitSpots, split};
 use super::{Told, condition, end, host, method, path, rewrite};
 use crate::problem::{Draft, Problems};
@@ -29,6 +30,7 @@ pub(super) struct Spots {
     pub(super) store: Option<Spot>,
     pub(super) pins: Vec<Spot>,
     pub(super) fallback: Option<Spot>,
+    pub(super) shadow: ShadowSpots,
     /// Of the percentage and of the sticky chain, wherever they came from.
     pub(super) split: Option<SplitSpots>,
 }
@@ -116,6 +118,11 @@ fn make(
         store: entry.store.spot(),
         pins: entry.pin.value().into_iter().flatten().map(|pin| pin.spot).collect(),
         fallback: entry.fallback.spot(),
+        shadow: ShadowSpots {
+            shadow: entry.shadow.spot(),
+            writes: entry.shadow.value().and_then(|shadow| shadow.writes.spot()),
+            compare: entry.compare.spot(),
+        },
         split,
     };
     Some(Placed { route, spots })
@@ -144,6 +151,8 @@ fn sunset(field: &Field<SunsetTable>, problems: &mut Problems) -> Result<Option<
 fn warn_same_upstream(entry: &RouteEntry, route: &Route, problems: &mut Problems) {
     if let (Some(to), Destination::Split(split)) = (entry.to.spot(), &route.destination)
         && split.candidate == route.legacy
+        // Shadowed, legacy is compared with itself: that shows what is noise.
+        && split.shadow.is_none()
     {
         let message = "the candidate is the legacy upstream: this route moves nobody";
         problems.push(Draft::warning("same-upstream", to, message));
@@ -206,7 +215,7 @@ fn destination(
 }
 
 /// Keys that say how a route divides its clients, with the code of the problem when there is no `to`.
-fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>); 8] {
+fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>); 10] {
     [
         ("to", "", entry.to.spot()),
         ("percent", "percent-without-to", entry.percent.spot()),
@@ -216,6 +225,8 @@ fn split_keys(entry: &RouteEntry) -> [(&'static str, &'static str, Option<Spot>)
         ("hash_as", "hash-as-without-to", entry.hash_as.spot()),
         ("issue_cookie", "issue-cookie-without-to", entry.issue_cookie.spot()),
         ("fallback", "fallback-without-to", entry.fallback.spot()),
+        ("shadow", "shadow-without-to", entry.shadow.spot()),
+        ("compare", "compare-without-to", entry.compare.spot()),
     ]
 }
 

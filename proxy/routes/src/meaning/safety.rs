@@ -35,7 +35,7 @@ pub(super) fn check(placed: &[Placed], stores: &[Option<Store>], problems: &mut 
 }
 
 /// Whether a request of this route may change something.
-fn writes(route: &Route) -> bool {
+pub(super) fn writes(route: &Route) -> bool {
     let answered_by_banyan = matches!(route.destination, Destination::Retired(_));
     (route.side_effects || any_unsafe(&route.methods)) && !answered_by_banyan
 }

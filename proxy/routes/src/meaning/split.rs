@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::defaults::{Chain, chain};
 use super::route::Surroundings;
-use super::{Told, failing};
+use super::{Told, compare, failing, shadow};
 use crate::problem::{Draft, Problems};
-use crate::shadowing::Comparing;
 use crate::source::Spot;
 use crate::table::{CohortIndex, Share, Split, StickySource, UpstreamIndex};
 use crate::written::reader::{Field, Located};
@@ -29,6 +28,8 @@ pub(super) fn split(
 ) -> Option<(Split, SplitSpots)> {
     let entry = &located.value;
     let fallback = failing::fallback(&entry.fallback, problems);
+    let shadow = shadow::make(&entry.shadow, problems);
+    let comparing = compare::make(&entry.compare, problems);
     let own = chain(&entry.sticky, problems);
     let basis = match (&entry.percent, &entry.cohort) {
         (Field::Absent, Field::Absent) if problems.is_misspelt(located.spot, &["percent", "cohort"]) => None,
@@ -57,8 +58,8 @@ pub(super) fn split(
         sticky: Arc::clone(&sticky.value),
         issue_cookie,
         fallback: fallback.ok()?,
-        shadow: None,
-        comparing: Comparing::default(),
+        shadow: shadow.ok()?,
+        comparing: comparing.ok()?,
         percent_origin: around.sources.origin(basis.percent_spot),
     };
     Some((split, SplitSpots { share: basis.share_spot, sticky: sticky.spot }))

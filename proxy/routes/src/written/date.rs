@@ -16,15 +16,50 @@ impl Read for DateText {
     const EXPECTED: &'static str = "a date such as `\"2027-06-30\"`";
 
     fn read(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let text = match found.node {
-            Node::Value(Value::Datetime(date)) => date.value().to_string(),
-            _ => reader.text::<Self>(found, None)?,
-        };
+        let text = text::<Self>(found, reader)?;
         http_date(&text).map(Self).or_else(|| {
             let message = format!("`{}` must be {}, found `{text}`", found.key, Self::EXPECTED);
             let hint = "a day `2027-06-30`, or a moment with its offset `2027-06-30T12:00:00Z`";
             reader.refuse(Draft::error("bad-date", found.spot, message).hint(hint))
         })
+    }
+}
+
+/// A whole day: `2026-12-31`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Day(pub(crate) civil::Date);
+
+impl Read for Day {
+    const EXPECTED: &'static str = "a day such as `\"2026-12-31\"`";
+
+    fn read(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = text::<Self>(found, reader)?;
+        day(&text).map(Self).or_else(|| {
+            let message = format!("`{}` must be {}, found `{text}`", found.key, Self::EXPECTED);
+            reader.refuse(
+                Draft::error("bad-date", found.spot, message).hint("year, month and day: `2026-12-31`"),
+            )
+        })
+    }
+}
+
+/// A date may stand without quotes.
+fn text<T: Read>(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<String> {
+    match found.node {
+        Node::Value(Value::Datetime(date)) => Some(date.value().to_string()),
+        _ => reader.text::<T>(found, None),
+    }
+}
+
+impl JsonSchema for Day {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Day".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$|\$\{" })
     }
 }
 
@@ -40,15 +75,18 @@ impl JsonSchema for DateText {
     }
 }
 
-/// A day is its first moment in UTC.
+/// A day is its first moment in UTC; a moment needs its offset.
 fn http_date(text: &str) -> Option<String> {
-    // `civil::Date` reads the date of a longer text too; a moment needs its offset.
-    let moment = if text.len() == "2027-06-30".len() {
-        text.parse::<civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp()
-    } else {
-        text.parse::<Timestamp>().ok()?
+    let moment = match day(text) {
+        Some(day) => day.to_zoned(TimeZone::UTC).ok()?.timestamp(),
+        None => text.parse::<Timestamp>().ok()?,
     };
     DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).ok()
+}
+
+/// `civil::Date` reads the date of a longer text too.
+fn day(text: &str) -> Option<civil::Date> {
+    text.parse().ok().filter(|_| text.len() == "2027-06-30".len())
 }
 
 #[cfg(test)]

@@ -33,10 +33,12 @@ table! {
         /// Whether addresses and cookies in answers are made to fit the public ones, `true` when absent.
         may rewrite_answers: bool,
     }
-    later ["collision", "fallback", "shadow", "compare", "retry", "breaker"]
+    later ["collision", "fallback", "retry", "breaker"]
     hints [
         "" => "write `[defaults]`, and `legacy = \"NAME\"` below it",
         "legacy" => "name the upstream that answers what no route has taken: `legacy = \"NAME\"`",
+        "shadow" => "`shadow` belongs to a route with `to`",
+        "compare" => "`compare` belongs to a route with `to`",
         "percent" => "a share belongs to a route or a cohort",
         "upstream" => "did you mean `legacy`?",
         "route" => "routes are written as `[[route]]`",

@@ -4,11 +4,12 @@
 //! and no name is looked up. That is the business of `meaning`.
 //!
 //! - `reader`: one TOML value to one typed value. `table`: one declaration per table.
-//! - `file`, `defaults`, `upstream`, `store`, `cohort`, `route`, `condition`, `failing`: the tables.
+//! - `file`, `defaults`, `upstream`, `store`, `cohort`, `route`, `condition`, `failing`, `shadow`, `compare`: the tables.
 //! - `word`, `sticky`, `duration`, `size`, `percent`, `date`: the values that are more than a string.
 //! - `variable`: `${VAR}`. `newer`: syntax that editors do not know yet.
 
 pub(crate) mod cohort;
+pub(crate) mod compare;
 pub(crate) mod condition;
 pub(crate) mod date;
 pub(crate) mod defaults;
@@ -19,6 +20,7 @@ mod newer;
 mod percent;
 pub(crate) mod reader;
 pub(crate) mod route;
+pub(crate) mod shadow;
 pub(crate) mod size;
 pub(crate) mod sticky;
 pub(crate) mod store;

@@ -257,6 +257,23 @@ impl Read for u32 {
     }
 }
 
+impl Read for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    fn read(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Node::Value(Value::Integer(_) | Value::Float(_)) = found.node {
+            // The text of either, without what TOML allows between digits.
+            return match reader.raw(found).replace('_', "").parse() {
+                Ok(number) => Some(number),
+                Err(_) => reader.wrong_type(found, Some("write it like `0.01`".to_owned())),
+            };
+        }
+        let number = found.node.string().filter(|text| text.parse::<Self>().is_ok());
+        let hint = number.map(|number| format!("write `{} = {number}`, without quotes", found.key));
+        reader.wrong_type(found, hint)
+    }
+}
+
 /// Lists keep the elements that can be read, so that later rules see them; a list of bad ones only is bad.
 impl<T: Read> Read for Vec<Located<T>> {
     const EXPECTED: &'static str = "an array";

@@ -1,10 +1,12 @@
 //! `[[route]]`
 
+use super::compare::CompareTable;
 use super::condition::{ConditionTable, PinTable};
 use super::date::DateText;
 use super::duration::Span;
 use super::failing::FallbackTable;
 use super::reader::{Located, Named};
+use super::shadow::ShadowTable;
 use super::size::MostBytes;
 use super::sticky::StickyWord;
 use super::table::table;
@@ -58,6 +60,10 @@ table! {
         may rewrite_answers: bool,
         /// When a request that the candidate cannot answer goes to legacy.
         may fallback: FallbackTable,
+        /// A copy of some requests goes to the arm that did not answer.
+        may shadow: ShadowTable,
+        /// How the two answers to a shadowed request are compared.
+        may compare: CompareTable,
         /// Announced end of life (RFC 8594).
         may sunset: SunsetTable,
         /// 410 Gone for everybody.
@@ -69,7 +75,7 @@ table! {
         /// Whether a slash at the end of a path counts, as in `[defaults]` when absent.
         may trailing_slash: TrailingSlash,
     }
-    later ["shadow", "compare", "ramp", "collision", "retry"]
+    later ["ramp", "collision", "retry"]
     hints [
         "name" => "the name is the metric label, and what `banyan shift` is told",
         "version" => "`version` belongs at the top of the main file, before the first table",
@@ -92,6 +98,8 @@ table! {
         "breaker" => "`breaker` belongs to the upstream",
         "max_requests" => "`max_requests` belongs to the upstream",
         "connect_timeout" => "`connect_timeout` belongs to the upstream",
+        "mirror" => "did you mean `shadow`?",
+        "ignore" => "write `compare = { ignore = [...] }`",
     ]
 }
 

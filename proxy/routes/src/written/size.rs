@@ -8,29 +8,48 @@ use crate::problem::Draft;
 /// What turns a limit off where a default has turned it on.
 const UNLIMITED: &str = "unlimited";
 
+const UNITS: &str = "a whole number of `B`, `KiB`, `MiB` or `GiB`";
+
 /// Most bytes of something: `"64KiB"`, or none at all for `"unlimited"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MostBytes(pub(crate) Option<u64>);
+
+/// Bytes of something that cannot be without end: `"256KiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) u64);
 
 impl Read for MostBytes {
     const EXPECTED: &'static str = "a size such as `\"64KiB\"`";
 
     fn read(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let raw = reader.raw(found).to_owned();
-        let hint = raw.bytes().all(|byte| byte.is_ascii_digit()).then(|| {
-            format!("say the unit: `{key} = \"{raw}B\"` or `{key} = \"{raw}KiB\"`", key = found.key)
-        });
-        let text = reader.text::<Self>(found, hint)?;
+        let text = reader.text::<Self>(found, unit_hint(found, reader))?;
         if text == UNLIMITED {
             return Some(Self(None));
         }
         let size = parse(&text).map(|bytes| Self(Some(bytes)));
-        size.or_else(|| {
-            let message = format!("`{}` must be {}, found `{text}`", found.key, Self::EXPECTED);
-            let hint = "a whole number of `B`, `KiB`, `MiB` or `GiB`, or `unlimited`";
-            reader.refuse(Draft::error("bad-size", found.spot, message).hint(hint))
-        })
+        size.or_else(|| reader.refuse(no_size(&text, found).hint(format!("{UNITS}, or `{UNLIMITED}`"))))
     }
+}
+
+impl Read for Bytes {
+    const EXPECTED: &'static str = MostBytes::EXPECTED;
+
+    fn read(found: &Found<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text::<Self>(found, unit_hint(found, reader))?;
+        parse(&text).map(Self).or_else(|| reader.refuse(no_size(&text, found).hint(UNITS)))
+    }
+}
+
+/// For a bare number.
+fn unit_hint(found: &Found<'_>, reader: &Reader<'_>) -> Option<String> {
+    let (key, raw) = (found.key, reader.raw(found));
+    let bare = raw.bytes().all(|byte| byte.is_ascii_digit());
+    bare.then(|| format!("say the unit: `{key} = \"{raw}B\"` or `{key} = \"{raw}KiB\"`"))
+}
+
+fn no_size(text: &str, found: &Found<'_>) -> Draft {
+    let message = format!("`{}` must be {}, found `{text}`", found.key, MostBytes::EXPECTED);
+    Draft::error("bad-size", found.spot, message)
 }
 
 impl JsonSchema for MostBytes {
@@ -44,6 +63,18 @@ impl JsonSchema for MostBytes {
             "description": "a size: a whole number of `B`, `KiB`, `MiB` or `GiB`, or `unlimited`",
             "pattern": r"^([0-9]{1,9}(B|KiB|MiB|GiB)|unlimited)$|\$\{",
         })
+    }
+}
+
+impl JsonSchema for Bytes {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Bytes".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "pattern": r"^[0-9]{1,9}(B|KiB|MiB|GiB)$|\$\{" })
     }
 }
 

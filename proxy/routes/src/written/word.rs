@@ -92,6 +92,36 @@ words! {
     }
 }
 
+words! {
+    /// What becomes of copies of unsafe requests.
+    ShadowWritesWord {
+        /// There are none.
+        Never = "never",
+        /// They are sent as a dry run to a candidate that has said it honours that.
+        DryRun = "dry-run",
+    }
+}
+
+words! {
+    /// Whether the way a number is written counts.
+    NumbersWord {
+        /// `1` and `1.0` differ.
+        Written = "written",
+        /// They do not.
+        Value = "value",
+    }
+}
+
+words! {
+    /// Whether white space in HTML counts.
+    HtmlSpaceWord {
+        /// It does.
+        Kept = "kept",
+        /// It does not.
+        Collapsed = "collapsed",
+    }
+}
+
 pub(super) fn unknown<T>(
     text: &str,
     words: &[&str],

@@ -352,3 +352,97 @@ fn every_key_counts() {
         assert_ne!(lines(&old, &new), [""; 0], "{from} -> {to}");
     }
 }
+
+const SHADOWED: &str = r#"percent = 25
+shadow = { percent = 10, max_body = "64KiB", timeout = "2s", strip_headers = ["cookie", "authorization"], writes = "never" }
+compare = { ignore = ["/a", "header:date"], unordered = [{ array = "/i", key = "id" }, "/j"], tolerance = [{ path = "/p", absolute = 1, relative = 0.5 }, { relative = 0.25 }], numbers = "value", dates = ["/d"], html_space = "collapsed", headers = { except = ["x-a"], also = ["etag"] }, accepted = [{ what = "/t", reason = "because", until = "2026-12-31" }], redact = ["/r"], noise_percent = 2, recheck_after = "1s" }"#;
+
+fn shadowed(lines: &str) -> RouteTable {
+    table(&ROUTES.replacen("percent = 25", lines, 1))
+}
+
+#[test]
+fn a_shadow_is_told_by_its_share() {
+    check("percent = 25", "percent = 25\nshadow = { percent = 10 }", &["orders shadow 0 % -> 10 %"]);
+    let with = |shadow: &str| shadowed(&format!("percent = 25\nshadow = {{ {shadow} }}"));
+    let old = with("percent = 10");
+    assert_eq!(lines(&old, &with("percent = 0.5")), ["orders shadow 10 % -> 0.5 %"]);
+    assert_eq!(lines(&old, &table(ROUTES)), ["orders shadow 10 % -> 0 %"]);
+    let other = with("percent = 20, timeout = \"1s\", writes = \"dry-run\"");
+    let expected = ["orders changed: shadow.timeout, shadow.writes", "orders shadow 10 % -> 20 %"];
+    assert_eq!(lines(&old, &other), expected);
+    assert_eq!(lines(&table(ROUTES), &with("percent = 0")), ["orders changed: shadow"]);
+}
+
+#[test]
+fn every_part_of_shadow_and_compare_counts() {
+    let old = shadowed(SHADOWED);
+    for (from, to, told) in [
+        ("\"64KiB\"", "\"65KiB\"", "shadow.max_body"),
+        ("\"2s\"", "\"3s\"", "shadow.timeout"),
+        ("\"cookie\", ", "", "shadow.strip_headers"),
+        ("\"never\"", "\"dry-run\"", "shadow.writes"),
+        ("\"/a\", ", "", "compare"),
+        ("header:date", "header:age", "compare"),
+        ("key = \"id\"", "key = \"no\"", "compare"),
+        ("{ array = \"/i\", key = \"id\" }, \"/j\"", "\"/j\", { array = \"/i\", key = \"id\" }", "compare"),
+        ("path = \"/p\", ", "", "compare"),
+        ("absolute = 1", "absolute = 1.5", "compare"),
+        ("relative = 0.25", "relative = 0.26", "compare"),
+        ("\"value\"", "\"written\"", "compare"),
+        ("\"/d\"", "\"/e\"", "compare"),
+        ("\"collapsed\"", "\"kept\"", "compare"),
+        ("\"x-a\"", "\"x-b\"", "compare"),
+        (", also = [\"etag\"]", "", "compare"),
+        ("except = [\"x-a\"], also = [\"etag\"]", "only = []", "compare"),
+        ("what = \"/t\"", "what = \"/u\"", "compare"),
+        ("because", "so", "compare"),
+        ("2026-12-31", "2027-01-01", "compare"),
+        ("\"/r\"", "\"/s\"", "compare"),
+        ("noise_percent = 2", "noise_percent = 3", "compare"),
+        ("\"1s\"", "\"2s\"", "compare"),
+    ] {
+        assert!(SHADOWED.contains(from), "{from}");
+        let new = shadowed(&SHADOWED.replacen(from, to, 1));
+        assert_eq!(lines(&old, &new), [format!("orders changed: {told}")], "{from} -> {to}");
+        assert_ne!(old.hash(), new.hash(), "{from} -> {to}");
+    }
+}
+
+#[test]
+fn layout_order_and_defaults_have_no_identity_in_shadow_and_compare() {
+    let old = shadowed(SHADOWED);
+    for (from, to) in [
+        ("\"64KiB\"", "\"65536B\""),
+        ("\"cookie\", \"authorization\"", "\n\"Authorization\", # why\n\"cookie\",\n"),
+        (", writes = \"never\"", ""),
+        ("\"/a\", \"header:date\"", "\"header:Date\", \"/a\", \"/a\""),
+        ("absolute = 1, relative = 0.5", "relative = 5e-1, absolute = 1.0"),
+        ("{ relative = 0.25 }", "{ relative = 0.250, absolute = 0 }"),
+        ("\"/j\"", "{ array = \"/j\" }"),
+        ("\"x-a\"", "\"X-A\""),
+        ("until = \"2026-12-31\"", "until = 2026-12-31"),
+        ("\"1s\"", "\"1000ms\""),
+    ] {
+        assert!(SHADOWED.contains(from), "{from}");
+        let new = shadowed(&SHADOWED.replacen(from, to, 1));
+        assert_eq!(old.hash(), new.hash(), "{from} -> {to}");
+        assert_eq!(lines(&old, &new), [""; 0], "{from} -> {to}");
+    }
+    let absent = table(ROUTES);
+    for default in
+        ["{}", "{ numbers = \"written\", noise_percent = 0, recheck_after = \"300ms\", headers = {} }"]
+    {
+        assert_eq!(
+            absent.hash(),
+            shadowed(&format!("percent = 25\ncompare = {default}")).hash(),
+            "{default}"
+        );
+    }
+}
+
+/// Of a table without `shadow` and `compare`, as it was before there were any.
+#[test]
+fn other_tables_keep_their_hash() {
+    assert_eq!(whole_table(EVERY_KEY).hash().as_str(), "e17e856fa10d9de2");
+}

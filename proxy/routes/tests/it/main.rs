@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod changes;
+mod comparing;
 mod decide;
 mod doors;
 mod explain;

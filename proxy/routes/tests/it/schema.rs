@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::files::cases;
 
 /// Every table: its name in the schema, and the text that leads into it.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 21] = [
     ("", ""),
     ("DefaultsTable", "[defaults]"),
     ("UpstreamTable", "[upstreams.a]"),
@@ -23,6 +23,12 @@ const TABLES: [(&str, &str); 15] = [
     ("PinTable", "[[route]]\n[[route.pin]]"),
     ("RewriteTable", "[[route]]\n[route.rewrite]"),
     ("FallbackTable", "[[route]]\n[route.fallback]"),
+    ("ShadowTable", "[[route]]\n[route.shadow]"),
+    ("CompareTable", "[[route]]\n[route.compare]"),
+    ("UnorderedTable", "[[route]]\n[[route.compare.unordered]]"),
+    ("ToleranceTable", "[[route]]\n[[route.compare.tolerance]]"),
+    ("HeadersTable", "[[route]]\n[route.compare.headers]"),
+    ("AcceptedTable", "[[route]]\n[[route.compare.accepted]]"),
     ("SunsetTable", "[[route]]\n[route.sunset]"),
     ("RetireTable", "[[route]]\n[route.retire]"),
 ];
