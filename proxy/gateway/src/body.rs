@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::expect::Gate;
 use crate::guard::RefusedReason;
 use crate::pool::Lease;
 use crate::relay::Relay;
+use crate::shadow::{Capture, Captured};
 
 /// Why a body on its way through ended before its end.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ impl std::error::Error for BodyError {
 pub(crate) enum RequestBody {
     Empty,
     Client(Box<Upload>),
+    /// One that was kept, for a copy.
+    Kept(Option<Bytes>),
 }
 
 /// A client's body on its way.
@@ -100,6 +103,8 @@ pub(crate) struct Progress {
     last_moved_ms: AtomicU64,
     ended: AtomicBool,
     end: Notify,
+    /// Kept for a copy. Nobody else wants the lock while the body goes on.
+    capture: Option<Mutex<Option<Capture>>>,
 }
 
 impl RequestBody {
@@ -117,8 +122,9 @@ impl RequestBody {
 }
 
 impl Progress {
-    pub(crate) fn begin() -> Arc<Self> {
+    pub(crate) fn begin(capture: Option<Capture>) -> Arc<Self> {
         Arc::new(Self {
+            capture: capture.map(|capture| Mutex::new(Some(capture))),
             started: Instant::now(),
             bytes: AtomicU64::new(0),
             last_moved_ms: AtomicU64::new(0),
@@ -153,6 +159,34 @@ impl Progress {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// What was kept of the body; taken once.
+    pub(crate) fn captured(&self) -> Option<Captured> {
+        self.capture(|capture| capture.take()).flatten().map(Capture::finish)
+    }
+
+    fn capture<T>(&self, with: impl FnOnce(&mut Option<Capture>) -> T) -> Option<T> {
+        let capture = self.capture.as_ref()?;
+        Some(with(&mut capture.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn keep(&self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>, is_last: bool) {
+        self.capture(|capture| {
+            let Some(capture) = capture else { return };
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Some(piece) = frame.data_ref() {
+                        capture.keep(piece);
+                    }
+                }
+                Some(Err(_)) => return capture.broken(),
+                None => {}
+            }
+            if is_last {
+                capture.complete();
+            }
+        });
+    }
+
     fn end(&self) {
         self.moved(0);
         if !self.ended.swap(true, Ordering::AcqRel) {
@@ -171,6 +205,9 @@ impl Upload {
             return self.silence.poll_too_long(cx).map(|()| Some(Err(BodyError::Idle)));
         };
         self.silence.broken();
+        if self.progress.capture.is_some() {
+            self.progress.keep(frame.as_ref(), frame.is_none() || self.incoming.is_end_stream());
+        }
         match &frame {
             Some(Ok(frame)) if frame.is_data() => {
                 self.progress.moved(frame.data_ref().map_or(0, Bytes::len));
@@ -201,6 +238,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Client(upload) => upload.poll_frame(cx),
+            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -208,6 +246,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Client(upload) => upload.incoming.is_end_stream(),
+            Self::Kept(bytes) => bytes.is_none(),
         }
     }
 
@@ -215,6 +254,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Client(upload) => upload.incoming.size_hint(),
+            Self::Kept(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
         }
     }
 }
@@ -277,7 +317,7 @@ impl Download {
         self.silence.broken();
         match frame {
             Some(Ok(frame)) => {
-                self.exchange.sent(frame.data_ref().map_or(0, Bytes::len));
+                self.exchange.passes(frame.data_ref());
                 // After trailers nobody asks for the end.
                 if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish();

@@ -69,7 +69,7 @@ pub struct RouteComparisons {
 impl Comparisons {
     /// What the comparisons of a route add up to; `None` when there was none.
     pub fn evidence(&self, route: &str) -> Option<EvidenceSnapshot> {
-        self.read(route, |known| known.evidence.snapshot())
+        self.read(route, |known| known.evidence.snapshot()).filter(|evidence| evidence.since_ms.is_some())
     }
 
     /// Every signature of a route that was learned.
@@ -91,24 +91,37 @@ impl Comparisons {
 
     /// Forgets all of one route. False when there was nothing.
     pub fn reset(&self, route: &str) -> bool {
-        locked(&self.routes).remove(route).is_some()
+        let known = locked(&self.routes).get(route).map(Arc::clone);
+        // In place: what goes on comparing holds on to it.
+        known.is_some_and(|known| !std::mem::take(&mut *locked(&known)).is_empty())
     }
 
     /// All of it, to be kept across a restart.
     pub fn export(&self) -> BTreeMap<String, RouteComparisons> {
         let routes: Vec<_> =
             locked(&self.routes).iter().map(|(name, known)| (name.to_string(), Arc::clone(known))).collect();
-        routes.into_iter().map(|(name, known)| (name, locked(&known).clone())).collect()
+        let routes = routes.into_iter().map(|(name, known)| (name, locked(&known).clone()));
+        routes.filter(|(_, known)| !known.is_empty()).collect()
     }
 
-    /// Puts back what [`Self::export`] gave, before anything is served.
+    /// Puts back what [`Self::export`] gave, before anything is served. Routes that are no more go at the next reload.
     pub fn import(&self, kept: BTreeMap<String, RouteComparisons>) {
-        let kept = kept.into_iter().map(|(name, known)| (name.into(), Arc::new(Mutex::new(known))));
-        locked(&self.routes).extend(kept);
+        for (name, known) in kept {
+            *locked(&self.of_route(&name)) = known;
+        }
+    }
+
+    /// What is known of one route, to go on from. It outlives the route where it is still held, and is read no more.
+    pub(crate) fn of_route(&self, route: &str) -> Arc<Mutex<RouteComparisons>> {
+        Arc::clone(locked(&self.routes).entry(route.into()).or_default())
+    }
+
+    /// Forgets routes that are not there any more.
+    pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        locked(&self.routes).retain(|route, _| is_there(route));
     }
 
     /// Tells the follower, who is never waited for.
-    #[expect(dead_code, reason = "shadowing comes with the next change")]
     pub(crate) fn tell(&self, compared: Compared) {
         let follower = locked(&self.follower);
         if follower.as_ref().is_some_and(|follower| follower.try_send(compared).is_err()) {
@@ -122,7 +135,14 @@ impl Comparisons {
     }
 }
 
+impl RouteComparisons {
+    fn is_empty(&self) -> bool {
+        let has_learned = self.learning.requests_compared() + self.learning.requests_asked_twice() > 0;
+        !has_learned && self.evidence.snapshot().since_ms.is_none()
+    }
+}
+
 /// A panic while it is locked leaves counts that are behind by one.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

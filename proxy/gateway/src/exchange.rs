@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{Arm, Decision, FallbackCause};
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 
 use crate::access_log::Entry;
 use crate::answer::{FELL_BACK, Own};
@@ -12,9 +13,10 @@ use crate::body::Progress;
 use crate::connection::{Connection, Turn};
 use crate::forward::Trail;
 use crate::forwarding::Identity;
-use crate::metrics::Failure;
+use crate::metrics::{Failure, ShadowResult};
 use crate::pool::Lease;
 use crate::room::Seat;
+use crate::shadow::Witness;
 use crate::state::LiveUpstream;
 use crate::worker::InForce;
 
@@ -39,6 +41,8 @@ pub(crate) struct Exchange {
     bytes_out: u64,
     /// Present only while the access log is on.
     entry: Option<Box<Entry>>,
+    /// Present only where the request is going to be copied.
+    witness: Option<Box<Witness>>,
     is_open: bool,
 }
 
@@ -65,6 +69,7 @@ impl Exchange {
             seat: None,
             bytes_out: 0,
             entry,
+            witness: None,
             is_open: true,
         }
     }
@@ -105,6 +110,7 @@ impl Exchange {
     /// Legacy takes over from the candidate, which could not answer.
     pub(crate) fn falls_back(&mut self, decision: Decision, cause: FallbackCause) {
         (self.decision, self.arm) = (decision, decision.arm);
+        self.not_copied(ShadowResult::FellBack);
         if let Some(entry) = &mut self.entry {
             entry.banyan_reason = Some(FELL_BACK);
             entry.fallback = Some(cause.as_str().into());
@@ -122,6 +128,10 @@ impl Exchange {
 
     /// What happened on the way to the upstream.
     pub(crate) fn trail(&mut self, trail: &Trail, upstream: &LiveUpstream) {
+        if let Some(witness) = &mut self.witness {
+            let ended = self.progress.as_ref().filter(|progress| progress.has_ended());
+            witness.took(ended.map_or(trail.upstream_time, |progress| progress.last_moved().elapsed()));
+        }
         if let Some(entry) = &mut self.entry {
             entry.upstream = Some(upstream.servers.settings.name.as_str().into());
             entry.target = trail.target.map(|place| (*upstream.servers.targets[place].label).into());
@@ -130,7 +140,47 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn sent(&mut self, bytes: usize) {
+    /// From here on the exchange is watched, for a copy of it.
+    pub(crate) fn watch(&mut self, witness: Option<Box<Witness>>) {
+        self.witness = witness;
+    }
+
+    pub(crate) fn witness(&self) -> Option<&Witness> {
+        self.witness.as_deref()
+    }
+
+    /// The head of the upstream's answer, as it came.
+    pub(crate) fn sees_head(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let Some(witness) = &mut self.witness else { return };
+        let Some(shadow) = &self.state.route(self.decision.route).shadow else { return };
+        if witness.sees_head(shadow, status, headers) {
+            self.copy();
+        }
+    }
+
+    /// A piece of the upstream's answer.
+    pub(crate) fn passes(&mut self, piece: Option<&Bytes>) {
+        let Some(piece) = piece else { return };
+        self.sent(piece.len());
+        if let Some(witness) = &mut self.witness {
+            witness.sees(piece);
+        }
+    }
+
+    fn copy(&mut self) {
+        if let Some(witness) = self.witness.take() {
+            let Connection { shared, worker, .. } = &**self.turn.connection();
+            witness.hand_over(&self.state, self.progress.as_deref(), &shared.shadows, *worker);
+        }
+    }
+
+    fn not_copied(&mut self, why: ShadowResult) {
+        if let Some(witness) = self.witness.take() {
+            witness.dropped(&self.state, self.connection().worker, why);
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
     }
 
@@ -160,6 +210,7 @@ impl Exchange {
 
     /// The answer broke off.
     pub(crate) fn broken_off(&mut self, why: &'static str) {
+        self.not_copied(ShadowResult::Aborted);
         if let Some(entry) = &mut self.entry {
             entry.aborted = Some(why);
         }
@@ -183,6 +234,7 @@ impl Exchange {
         if let Some(entry) = self.entry.take() {
             self.write_entry(entry, duration);
         }
+        self.copy();
     }
 
     fn write_entry(&self, mut entry: Box<Entry>, duration: Duration) {

@@ -93,7 +93,7 @@ pub(crate) fn discard(answered: Answered, upstream: &Arc<LiveUpstream>, worker: 
 }
 
 /// True when the body came to its end within bounds.
-async fn drain(body: &mut Incoming) -> bool {
+pub(crate) async fn drain(body: &mut Incoming) -> bool {
     let mut read = 0;
     while read <= DRAIN_BYTES {
         match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {

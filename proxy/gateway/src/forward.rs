@@ -23,6 +23,7 @@ use crate::pool::Lease;
 use crate::state::LiveUpstream;
 use crate::targets::Server;
 pub(crate) use error::ForwardError;
+pub(crate) use wire::{frame, to_http2};
 
 /// Where a request goes, and how.
 pub(crate) struct Way<'s> {
@@ -100,7 +101,7 @@ impl Outgoing {
         has_side_effects: bool,
     ) -> Self {
         *request.version_mut() = Version::HTTP_11;
-        wire::frame(&mut request);
+        frame(&mut request);
         let has_body = matches!(request.body(), RequestBody::Client(_));
         let is_safe = request.method().is_safe() && !has_side_effects;
         let has_host = request.headers().contains_key(header::HOST);
@@ -206,9 +207,9 @@ impl Outgoing {
             None => Box::pin(server.pool.lease(worker, only_http1)).await.map_err(ForwardError::Connect)?,
         };
         let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
-        way.set_host(server, &mut request);
+        set_host(way.host, server, &mut request);
         if lease.version() == Version::HTTP_2 {
-            wire::to_http2(&mut request, server.pool.is_secure(), &server.authority);
+            to_http2(&mut request, server.pool.is_secure(), &server.authority);
         }
         let inflight = way.upstream.enter(place, worker);
         lease.expects_answer();
@@ -233,16 +234,17 @@ impl Outgoing {
     }
 }
 
-impl Way<'_> {
-    fn set_host(&self, server: &Server, request: &mut Request<RequestBody>) {
-        let host = match self.host {
-            RewriteHost::Keep if request.headers().contains_key(header::HOST) => return,
-            RewriteHost::Keep | RewriteHost::Upstream => server.authority.clone(),
-            RewriteHost::Fixed(host) => host.clone(),
-        };
-        request.headers_mut().insert(header::HOST, host);
-    }
+/// The `Host` that an upstream sees.
+pub(crate) fn set_host(wanted: &RewriteHost, server: &Server, request: &mut Request<RequestBody>) {
+    let host = match wanted {
+        RewriteHost::Keep if request.headers().contains_key(header::HOST) => return,
+        RewriteHost::Keep | RewriteHost::Upstream => server.authority.clone(),
+        RewriteHost::Fixed(host) => host.clone(),
+    };
+    request.headers_mut().insert(header::HOST, host);
+}
 
+impl Way<'_> {
     /// Waits for the head of the answer to a request that has no body.
     async fn head_in_time<F: Future>(&self, answer: F) -> Result<F::Output, ForwardError> {
         let deadline = Instant::now() + self.timeouts.response;
@@ -285,7 +287,7 @@ impl Way<'_> {
 
 /// Whether an answer is framed in a way that hyper does not take off whole (RFC 9112 6.1): the client would get
 /// coded bytes without the field that says so.
-fn has_unknown_coding(response: &Response<Incoming>) -> bool {
+pub(crate) fn has_unknown_coding(response: &Response<Incoming>) -> bool {
     let mut lines = response.headers().get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = |line: &HeaderValue| line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     lines.next().is_some_and(|first| !is_chunked(first)) || lines.next().is_some()

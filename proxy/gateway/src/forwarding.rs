@@ -36,7 +36,7 @@ use crate::guard::Refused;
 use chain::Node;
 pub(crate) use chain::client_address;
 use removal::{Seen, has_option, remove_nominated};
-pub(crate) use trace::TraceId;
+pub(crate) use trace::{TraceId, child_span};
 
 const BANYAN_HOP: HeaderName = HeaderName::from_static("banyan-hop");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

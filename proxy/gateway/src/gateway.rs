@@ -19,6 +19,7 @@ use crate::forwarding::Identity;
 use crate::limits::Limits;
 use crate::metrics::{Distribution, Metrics};
 use crate::server;
+use crate::shadow::Shadows;
 use crate::sockets::Sockets;
 use crate::state::State;
 use crate::tls::{Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};
@@ -197,6 +198,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     upkeep: Upkeep,
     comparisons: Arc<Comparisons>,
+    pub(crate) shadows: Shadows,
     pub(crate) accepting: AtomicBool,
 }
 
@@ -230,11 +232,15 @@ impl Gateway {
         let tls =
             settings.tls.as_ref().map(|tls| Tls::new(tls, true)).transpose().map_err(StartError::Tls)?;
         let threads = settings.threads.max(1);
-        let metrics = Metrics::new(threads);
+        // The thread that shadows counts as one worker more.
+        let metrics = Metrics::new(threads + 1);
         metrics.register(registry).map_err(StartError::Metrics)?;
         let access_log = open_access_log(&settings, &metrics)?;
         let upkeep = Upkeep::start().map_err(StartError::Thread)?;
-        let state = Arc::new(State::compile(table, generation, None, &metrics, &upkeep, threads));
+        let comparisons = Arc::<Comparisons>::default();
+        let state = State::compile(table, generation, None, &metrics, &comparisons, &upkeep, threads);
+        let state = Arc::new(state);
+        let shadows = Shadows::start(threads, &metrics, &comparisons).map_err(StartError::Thread)?;
         if let Some(tls) = &tls {
             upkeep.spawn(tls.clone().keep_fresh());
         }
@@ -249,7 +255,8 @@ impl Gateway {
             connections: Arc::default(),
             identity: Identity::new(settings.via),
             upkeep,
-            comparisons: Arc::default(),
+            comparisons,
+            shadows,
             accepting: AtomicBool::new(false),
             settings,
         };
@@ -264,10 +271,12 @@ impl Gateway {
         let shared = &self.shared;
         let before = shared.workers.in_force(0);
         let threads = shared.settings.threads.max(1);
-        let state =
-            State::compile(table, generation, Some(&before), &shared.metrics, &shared.upkeep, threads);
+        let Shared { metrics, comparisons, upkeep, .. } = &**shared;
+        let state = State::compile(table, generation, Some(&before), metrics, comparisons, upkeep, threads);
         shared.workers.swap(&Arc::new(state));
-        before.retire(&shared.workers.in_force(0));
+        let now = shared.workers.in_force(0);
+        before.retire(&now);
+        comparisons.retain(|name| now.table.routes().iter().any(|route| route.name == name));
     }
 
     /// What the comparisons of shadowed requests add up to.
@@ -369,6 +378,7 @@ impl Gateway {
             return Drained::NeverServed;
         }
         wait_for(stop);
+        self.shared.shadows.stop();
         self.shared.sockets.close();
         self.shared.accepting.store(false, Ordering::Release);
         self.shared.workers.drain();

@@ -26,6 +26,7 @@
 //! - `health`: active checks. `resolve`: names to addresses. `dial`: to whichever answers first. `upkeep`: what happens now
 //!   and then, on a thread of its own.
 //! - `upgrade`: both sides of a 101 joined. `websocket`: the same for clients of HTTP/2.
+//! - `shadow`: copies to the arm that did not answer, on a thread of their own; both answers compared.
 //! - `comparisons`: what comparing the answers of both arms adds up to.
 //! - `metrics`: per-worker cells summed when scraped. `access_log`: JSON lines on their own thread.
 
@@ -60,6 +61,7 @@ mod resolve;
 mod room;
 mod serve;
 mod server;
+mod shadow;
 mod sockets;
 mod state;
 mod streams;

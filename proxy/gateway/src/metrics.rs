@@ -1,7 +1,7 @@
 //! What the proxy counts: one cell per worker thread and series, summed when scraped.
 //!
 //! - `list`: every metric by name, type, help and labels. `cells`: the numbers themselves.
-//! - `failing`: fallbacks, breakers and targets taken out.
+//! - `failing`: fallbacks, breakers and targets taken out. `shadowing`: copies and comparisons.
 //! - `scrape`: what Prometheus reads. Here: the handles through which the request path writes.
 //!
 //! A handle is made when a table is compiled. Handles of one route name share their numbers across reloads; a handle
@@ -14,6 +14,7 @@ mod cells;
 mod failing;
 mod list;
 mod scrape;
+mod shadowing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
@@ -26,12 +27,14 @@ use prometheus::process_collector::ProcessCollector;
 use crate::connections::Unwelcome;
 use crate::gateway::ArmCounts;
 use crate::guard::RefusedReason;
+use crate::shadow::Bounds;
 use crate::targets::Servers;
 pub use cells::Distribution;
 use cells::{Count, Durations, Level, PerWorker};
 pub(crate) use failing::Fallbacks;
 pub use list::{METRICS, MetricInfo, MetricKind};
 use scrape::Scrape;
+pub(crate) use shadowing::{ShadowMetrics, ShadowResult, ShadowVerdict};
 
 /// The route under which unmatched requests are counted.
 pub(crate) const DEFAULT_ROUTE: &str = "default";
@@ -124,6 +127,7 @@ pub(crate) struct Metrics {
     process: PerWorker<ProcessCell>,
     connections: PerWorker<Level>,
     log_dropped: Arc<AtomicU64>,
+    shadow_bounds: Bounds,
 }
 
 #[derive(Default)]
@@ -133,6 +137,7 @@ struct Series {
     upstream_durations: BTreeMap<Pair, Arc<PerWorker<Durations>>>,
     upstreams: BTreeMap<Arc<str>, Arc<UpstreamMetrics>>,
     fallbacks: failing::Counts,
+    shadows: shadowing::Counts,
 }
 
 /// A route and an upstream.
@@ -276,6 +281,7 @@ impl Metrics {
             process: PerWorker::new(workers),
             connections: PerWorker::new(workers),
             log_dropped: Arc::default(),
+            shadow_bounds: Bounds::default(),
         })
     }
 
@@ -322,6 +328,7 @@ impl Metrics {
                 Destination::Split(split) => {
                     let causes = split.fallback.on().iter().map(|cause| (&*route.name, *cause));
                     named.fallbacks.extend(causes);
+                    named.shadows.extend(split.shadow.as_ref().map(|_| &*route.name));
                     let upstreams = [legacy, &*table.upstream(split.candidate).name];
                     named.route(&route.name, Some(split.share.ratio()), &upstreams);
                 }
@@ -346,6 +353,7 @@ impl Metrics {
             .upstream_durations
             .retain(|(route, upstream), _| named.pairs.contains(&(&**route, &**upstream)));
         series.fallbacks.retain(|(route, cause), _| named.fallbacks.contains(&(&**route, *cause)));
+        series.shadows.retain(|route, _| named.shadows.contains(&**route));
         series.upstreams.retain(|name, upstream| {
             let targets = named.upstreams.get(&**name);
             if let Some(targets) = targets {
@@ -415,6 +423,7 @@ struct Named<'t> {
     pairs: BTreeSet<(&'t str, &'t str)>,
     upstreams: BTreeMap<&'t str, BTreeSet<&'t str>>,
     fallbacks: BTreeSet<(&'t str, FallbackCause)>,
+    shadows: BTreeSet<&'t str>,
 }
 
 impl<'t> Named<'t> {

@@ -18,7 +18,7 @@ mod reference;
 
 use std::sync::Arc;
 
-use banyan_routes::{Arm, Decision};
+use banyan_routes::{Arm, Decision, PrefixRewrite};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
     ORIGIN, REFRESH, SET_COOKIE,
@@ -62,15 +62,8 @@ impl Outside {
         uri: &mut Uri,
     ) -> Result<(), Own> {
         let Some(prefix) = state.table.prefix_rewrite(decision) else { return Ok(()) };
-        let sent = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let asked = prefix.forward(sent).map_err(|_| Own::new(StatusCode::BAD_REQUEST, "ambiguous-path"))?;
-        // Longer than what came in, so that the length is the one thing that can be wrong with it.
-        let too_long = Own::new(StatusCode::URI_TOO_LONG, "target-too-long");
-        let asked = PathAndQuery::try_from(asked).map_err(|_| too_long)?;
-        let mut parts = std::mem::take(uri).into_parts();
-        parts.path_and_query = Some(asked.clone());
-        *uri = Uri::from_parts(parts).map_err(|_| too_long)?;
-        self.asked = Some(asked);
+        *uri = rewritten(prefix, uri)?;
+        self.asked = uri.path_and_query().cloned();
         Ok(())
     }
 
@@ -111,6 +104,17 @@ impl Outside {
         let scheme = if is_https { Scheme::Https } else { Scheme::Http };
         Public::new(scheme, last(self.host.as_ref()))
     }
+}
+
+/// What the candidate is asked for in place of a public target.
+pub(crate) fn rewritten(prefix: &PrefixRewrite, uri: &Uri) -> Result<Uri, Own> {
+    let sent = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let asked = prefix.forward(sent).map_err(|_| Own::new(StatusCode::BAD_REQUEST, "ambiguous-path"))?;
+    // Longer than what came in, so that the length is the one thing that can be wrong with it.
+    let too_long = Own::new(StatusCode::URI_TOO_LONG, "target-too-long");
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(asked).map_err(|_| too_long)?);
+    Uri::from_parts(parts).map_err(|_| too_long)
 }
 
 /// The last element of a list: what the trusted proxy in front says itself. What stands before it may be a client's.

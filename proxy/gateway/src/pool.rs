@@ -7,6 +7,9 @@
 //!
 //! A connection of HTTP/2 lies in the shard of its worker for as long as it lives, and is lent to many requests at a time.
 //!
+//! The last shard is that of the thread that shadows. It lends nothing and borrows nothing: a client must not wait for a
+//! connection whose task stands behind a comparison.
+//!
 //! - `line`: the limit, and those who wait. `lease`: a connection in use.
 
 mod lease;
@@ -34,6 +37,7 @@ const MAX_IDLE_PER_SHARD: usize = 1024;
 
 /// Connections to one target.
 pub(crate) struct Pool {
+    /// One per worker, and one for copies of requests.
     shards: Box<[Shard]>,
     connector: Arc<Connector>,
     keep_alive: Duration,
@@ -62,6 +66,14 @@ struct Idle {
     slot: Arc<Slot>,
 }
 
+/// Why a copy of a request has no connection.
+pub(crate) enum CopyError {
+    /// What is left by clients is taken.
+    NoRoom,
+    /// None could be made.
+    Connect,
+}
+
 /// What a waiter is given: the time it may take to connect is no part of the wait.
 enum Turn {
     Ready(Lease),
@@ -75,7 +87,7 @@ impl Pool {
         keep_alive: Duration,
         limit: Option<u32>,
     ) -> Self {
-        let shards = (0..workers.max(1)).map(|_| Shard::default()).collect();
+        let shards = (0..=workers.max(1)).map(|_| Shard::default()).collect();
         let expects_http2 = AtomicBool::new(connector.may_be_http2());
         Self { shards, connector, keep_alive, limit, line: Arc::default(), expects_http2 }
     }
@@ -105,6 +117,22 @@ impl Pool {
         }
     }
 
+    /// For a copy of a request: who never waits in line.
+    pub(crate) async fn lease_for_copy(&self) -> Result<Lease, CopyError> {
+        let home = self.shards.len() - 1;
+        let shared = if self.connector.may_be_http2() { self.stream(home) } else { None };
+        let own = || self.shards[home].pop(self.keep_alive, Instant::now());
+        if let Some(lease) = shared.or_else(|| own().map(Lease::of)) {
+            return Ok(lease);
+        }
+        let slot = self.line.open_slot_for_copy(self.limit).ok_or(CopyError::NoRoom)?;
+        self.connect(home, slot, false).await.map_err(|_| CopyError::Connect)
+    }
+
+    fn of_workers(&self) -> &[Shard] {
+        &self.shards[..self.shards.len() - 1]
+    }
+
     /// `None` when the line is full.
     async fn wait_in_line(&self, worker: usize, only_http1: bool) -> Option<Turn> {
         let place = Place::take(&self.line)?;
@@ -128,6 +156,7 @@ impl Pool {
             if only_http1 {
                 self.close_a_resting_one();
             }
+            self.close_those_of_copies();
             freed.await;
         }
     }
@@ -149,8 +178,7 @@ impl Pool {
         }
         let own = self.shards[worker].pop(self.keep_alive, now);
         let idle = own.or_else(|| self.borrow(worker, now))?;
-        let Idle { sender, home, slot, .. } = idle;
-        Some(Lease::new(Sender::Http1(sender), home, slot))
+        Some(Lease::of(idle))
     }
 
     /// Room on a connection that this worker shares.
@@ -160,7 +188,7 @@ impl Pool {
     }
 
     fn any_stream(&self, begin: Begin) -> Option<Lease> {
-        self.shards.iter().enumerate().find_map(|(home, shard)| {
+        self.of_workers().iter().enumerate().find_map(|(home, shard)| {
             let (stream, slot) = shard.stream(begin)?;
             Some(Lease::new(Sender::Http2(stream), home, slot))
         })
@@ -177,10 +205,16 @@ impl Pool {
         }
     }
 
+    /// Makes room for clients, who come first.
+    fn close_those_of_copies(&self) {
+        let Some(shard) = self.shards.last() else { return };
+        shard.lock().clear();
+        shard.lock_shared().retain(|shared| !shared.is_resting());
+    }
+
     fn borrow(&self, worker: usize, now: Instant) -> Option<Idle> {
-        let others = self.shards.len() - 1;
-        (1..=others)
-            .find_map(|step| self.shards[(worker + step) % self.shards.len()].pop(self.keep_alive, now))
+        let shards = self.of_workers();
+        (1..shards.len()).find_map(|step| shards[(worker + step) % shards.len()].pop(self.keep_alive, now))
     }
 
     fn open_slot(&self) -> Option<Slot> {

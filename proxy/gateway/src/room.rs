@@ -6,26 +6,52 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) struct Room {
     most: u32,
     taken: AtomicU32,
+    /// By copies of requests.
+    copies: AtomicU32,
 }
 
 /// One request at an upstream, from before its first attempt to the end of its answer.
-pub(crate) struct Seat(Arc<Room>);
+pub(crate) struct Seat {
+    room: Arc<Room>,
+    is_for_copy: bool,
+}
 
 impl Room {
     pub(crate) fn new(most: u32) -> Arc<Self> {
-        Arc::new(Self { most, taken: AtomicU32::new(0) })
+        Arc::new(Self { most, taken: AtomicU32::new(0), copies: AtomicU32::new(0) })
     }
 
     /// `None` when there are as many as may be.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Seat> {
         let more = |taken: u32| (taken < self.most).then(|| taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Seat(Arc::clone(self)))
+        Some(Seat { room: Arc::clone(self), is_for_copy: false })
+    }
+
+    /// The same for a copy of a request: at most a part of the places are theirs.
+    pub(crate) fn enter_for_copy(self: &Arc<Self>) -> Option<Seat> {
+        let most = most_for_copies(self.most);
+        let more = |copies: u32| (copies < most).then(|| copies + 1);
+        self.copies.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        let Some(mut seat) = self.enter() else {
+            self.copies.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        };
+        seat.is_for_copy = true;
+        Some(seat)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.room.taken.fetch_sub(1, Ordering::AcqRel);
+        if self.is_for_copy {
+            self.room.copies.fetch_sub(1, Ordering::AcqRel);
+        }
     }
+}
+
+/// Of what an upstream has for all: a quarter, and one at least where that leaves one for clients.
+pub(crate) fn most_for_copies(most: u32) -> u32 {
+    (most / 4).max(1).min(most.saturating_sub(1))
 }

@@ -26,6 +26,7 @@ use crate::forwarding::Onward;
 use crate::guard::{Refused, RefusedReason};
 use crate::metrics::DEFAULT_ROUTE;
 use crate::outside::Outside;
+use crate::shadow::{Capture, Witness};
 use crate::state::State;
 use crate::upgrade::Wanted;
 use crate::websocket::{self, Handshake};
@@ -153,12 +154,17 @@ fn decided(
     if state.max_body(&decision).is_some_and(|most| incoming.size_hint().lower() > most) {
         return too_long(exchange).into();
     }
+    if let Some(shadow) = &state.route(decision.route).shadow {
+        let worker = exchange.connection().worker;
+        exchange.watch(Witness::begin(shadow, worker, &decision, &parts, &incoming, upgrade.is_some()));
+    }
     let public_uri = state.table.prefix_rewrite(&decision).map(|_| parts.uri.clone());
     if let Err(refusal) = outside.rewrite_target(&state, &decision, &mut parts.uri) {
         return own(refusal, Some(exchange)).into();
     }
     let wanted = upgrade.and_then(|protocols| Wanted::of(protocols, handshake, &mut parts.extensions));
-    let outgoing = outgoing(exchange.connection(), parts, incoming, &state, &decision);
+    let capture = exchange.witness().and_then(|witness| witness.capture(&state));
+    let outgoing = outgoing(exchange.connection(), parts, incoming, &state, &decision, capture);
     if let Some(progress) = &outgoing.progress {
         exchange.upload(Arc::clone(progress));
     }
@@ -246,6 +252,7 @@ fn outgoing(
     incoming: Incoming,
     state: &State,
     decision: &Decision,
+    capture: Option<Capture>,
 ) -> Outgoing {
     let route = decision.route.map(|index| state.table.route(index));
     let has_side_effects = route.is_some_and(|route| route.side_effects);
@@ -258,7 +265,7 @@ fn outgoing(
         // hyper's HTTP/2 server sends no 100: a client that waited for one would wait in vain.
         parts.headers.remove(header::EXPECT);
     }
-    let progress = Progress::begin();
+    let progress = Progress::begin(capture);
     let (gate, opener) = expect::is_expected(&parts.headers).then(expect::gate).unzip();
     let turn = Turn::begin(connection);
     let idle = state.timeouts(decision).idle;

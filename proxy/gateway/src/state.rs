@@ -5,9 +5,11 @@ use std::sync::Arc;
 use banyan_routes::{Decision, RouteIndex, RouteTable, Timeouts, Upstream, UpstreamIndex};
 use tokio::task::AbortHandle;
 
+use crate::comparisons::Comparisons;
 use crate::health;
 use crate::metrics::{DEFAULT_ROUTE, Fallbacks, Metrics, RouteMetrics, UpstreamMetrics};
 use crate::outside::CookieWatch;
+use crate::shadow::{LiveShadow, RouteBounds};
 use crate::targets::Servers;
 use crate::upkeep::Upkeep;
 
@@ -34,6 +36,8 @@ pub(crate) struct LiveRoute {
     pub(crate) name: Arc<str>,
     pub(crate) metrics: Arc<RouteMetrics>,
     pub(crate) fallbacks: Fallbacks,
+    /// None where nothing is copied.
+    pub(crate) shadow: Option<LiveShadow>,
 }
 
 impl State {
@@ -43,6 +47,7 @@ impl State {
         generation: u64,
         before: Option<&Self>,
         metrics: &Arc<Metrics>,
+        comparisons: &Comparisons,
         upkeep: &Upkeep,
         workers: usize,
     ) -> Self {
@@ -58,11 +63,13 @@ impl State {
                 _ => None,
             };
             let candidate = split.map(|split| name_of(split.candidate));
+            let bounds = before.and_then(|before| before.shadow_bounds(&route.name));
             let fallback = split.map_or(&[][..], |split| split.fallback.on());
             LiveRoute {
                 name: route.name.as_str().into(),
                 metrics: metrics.route(&route.name, name_of(route.legacy), candidate),
                 fallbacks: metrics.fallbacks(&route.name, fallback),
+                shadow: split.and_then(|split| LiveShadow::of(route, split, metrics, comparisons, bounds)),
             }
         });
         let routes: Box<[_]> = routes.collect();
@@ -70,7 +77,9 @@ impl State {
             name: DEFAULT_ROUTE.into(),
             metrics: metrics.route(DEFAULT_ROUTE, name_of(table.legacy()), None),
             fallbacks: Fallbacks::default(),
+            shadow: None,
         };
+        metrics.shadow_bounds().share_between(routes.iter().filter(|route| route.shadow.is_some()).count());
         metrics.retain(&table);
         let cookies = CookieWatch::of(&table, upkeep);
         Self { table, generation, upstreams, routes, default, cookies }
@@ -78,6 +87,11 @@ impl State {
 
     fn same_upstream(&self, wanted: &Upstream) -> Option<Arc<LiveUpstream>> {
         self.upstreams.iter().find(|live| live.servers.same_settings(wanted)).cloned()
+    }
+
+    fn shadow_bounds(&self, route: &str) -> Option<Arc<RouteBounds>> {
+        let live = self.routes.iter().find(|live| &*live.name == route)?;
+        live.shadow.as_ref().map(|shadow| Arc::clone(&shadow.bounds))
     }
 
     pub(crate) fn upstream(&self, index: UpstreamIndex) -> &Arc<LiveUpstream> {

@@ -13,6 +13,7 @@ use crate::ejection::Record;
 use crate::pool::Pool;
 use crate::resolve::Addresses;
 use crate::room::Room;
+use crate::shadow::DryRuns;
 use crate::tls::Secure;
 use crate::worker::Tally;
 
@@ -34,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) connector: Arc<Connector>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) dry_runs: DryRuns,
     healthy: AtomicBool,
     record: Record,
     inflight: Tally,
@@ -174,6 +176,7 @@ impl Server {
             addresses,
             connector,
             pool: Arc::new(pool),
+            dry_runs: DryRuns::default(),
             healthy: AtomicBool::new(true),
             record: Record::default(),
             inflight: Tally::new(workers),

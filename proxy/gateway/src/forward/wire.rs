@@ -7,8 +7,8 @@ use http::{HeaderValue, Request, Uri, Version};
 use crate::body::RequestBody;
 
 /// hyper sends no body with GET and HEAD unless a field says that there is one.
-pub(super) fn frame(request: &mut Request<RequestBody>) {
-    let has_body = matches!(request.body(), RequestBody::Client(_));
+pub(crate) fn frame(request: &mut Request<RequestBody>) {
+    let has_body = !matches!(request.body(), RequestBody::Empty);
     if has_body && !request.headers().contains_key(CONTENT_LENGTH) {
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
@@ -16,7 +16,7 @@ pub(super) fn frame(request: &mut Request<RequestBody>) {
 
 /// `Host` becomes `:authority`, and what concerns the connection goes (RFC 9113 8.2.2 and 8.3.1): an upgrade, too. Where
 /// nobody named a host, it is `authority`.
-pub(super) fn to_http2(request: &mut Request<RequestBody>, is_secure: bool, authority: &HeaderValue) {
+pub(crate) fn to_http2(request: &mut Request<RequestBody>, is_secure: bool, authority: &HeaderValue) {
     *request.version_mut() = Version::HTTP_2;
     let headers = request.headers_mut();
     for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {

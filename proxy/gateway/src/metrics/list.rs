@@ -65,6 +65,35 @@ pub(super) const FALLBACKS: MetricInfo = counter(
     "Requests that the candidate could not answer and legacy was asked, by cause.",
     &["route", "reason"],
 );
+pub(super) const SHADOW_REQUESTS: MetricInfo = counter(
+    "banyan_shadow_requests_total",
+    "Requests drawn to be copied to the other arm, by what became of the copy; `asked-again` are more of them.",
+    &["route", "result"],
+);
+pub(super) const COMPARED: MetricInfo = counter(
+    "banyan_compare_total",
+    "Comparisons of the answers of both arms, by what they said in the end.",
+    &["route", "verdict"],
+);
+pub(super) const INCOMPARABLE: MetricInfo = counter(
+    "banyan_compare_incomparable_total",
+    "Answers that could not be compared, by why.",
+    &["route", "reason"],
+);
+pub(super) const DRY_RUNS_ENDED: MetricInfo = counter(
+    "banyan_shadow_dry_runs_ended_total",
+    "Targets that agreed to dry runs and answered one as if it were none: they are sent no more.",
+    &["route"],
+);
+pub(super) const SHADOW_DURATION: MetricInfo = histogram(
+    "banyan_shadow_duration_seconds",
+    "Time from the begin of a copy to the head of its answer.",
+    &["route"],
+);
+pub(super) const SHADOW_INFLIGHT: MetricInfo =
+    gauge("banyan_shadow_inflight", "Copies on their way to the other arm now.", &[]);
+pub(super) const SHADOW_BYTES: MetricInfo =
+    gauge("banyan_shadow_queue_bytes", "Bytes of heads and bodies held for copies and comparisons now.", &[]);
 pub(super) const REQUEST_DURATION: MetricInfo = histogram(
     "banyan_request_duration_seconds",
     "Time from the head of a request to the end of its answer.",
@@ -120,8 +149,11 @@ pub(super) const INFORMATIONAL_DROPPED: MetricInfo = counter(
     "Interim answers (1xx) of upstreams that were not passed on.",
     &[],
 );
-pub(super) const PANICS: MetricInfo =
-    counter("banyan_panics_total", "Panics while answering, each of which became a 500.", &[]);
+pub(super) const PANICS: MetricInfo = counter(
+    "banyan_panics_total",
+    "Panics: one while answering became a 500, one while comparing cost a comparison.",
+    &[],
+);
 pub(super) const LOG_DROPPED: MetricInfo = counter(
     "banyan_access_log_dropped_total",
     "Access log lines lost because the queue was full or the target could not be written.",
@@ -140,6 +172,13 @@ pub const METRICS: &[MetricInfo] = &[
     COOKIE_COLLISIONS,
     COOKIES_UNWATCHED,
     FALLBACKS,
+    SHADOW_REQUESTS,
+    COMPARED,
+    INCOMPARABLE,
+    DRY_RUNS_ENDED,
+    SHADOW_DURATION,
+    SHADOW_INFLIGHT,
+    SHADOW_BYTES,
     REQUEST_DURATION,
     UPSTREAM_DURATION,
     SHARE,

@@ -12,6 +12,7 @@ use super::cells::{Distribution, PerWorker};
 use super::list::{self, METRICS, MetricInfo, MetricKind};
 use super::{
     ARMS, ArmCell, CODE_CLASSES, Failure, Metrics, RouteCell, failing, locked, place_of_arm, place_of_reason,
+    shadowing,
 };
 use crate::connections::Unwelcome;
 use crate::guard::RefusedReason;
@@ -69,6 +70,7 @@ impl Metrics {
             }
         }
         failing::write_fallbacks(sheet, &series.fallbacks);
+        shadowing::write_shadows(sheet, &series.shadows);
         for ((route, upstream), durations) in &series.upstream_durations {
             let distribution = Distribution::of(durations.all());
             sheet.distribution(&list::UPSTREAM_DURATION, &[route, upstream], &distribution);
@@ -103,6 +105,7 @@ impl Metrics {
         sheet.gauge(&list::CONNECTIONS, &[], as_float(self.connections.level()));
         let dropped = self.process.sum(|cell| &cell.informational_dropped);
         sheet.count(&list::INFORMATIONAL_DROPPED, &[], dropped);
+        self.write_shadow_bounds(sheet);
         sheet.count(&list::PANICS, &[], self.process.sum(|cell| &cell.panics));
         sheet.count(&list::LOG_DROPPED, &[], self.log_dropped.load(Ordering::Relaxed));
         sheet.gauge(&list::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
@@ -213,6 +216,6 @@ fn labelled(info: &MetricInfo, values: &[&str]) -> Metric {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles: exact up to 2^53")]
-fn as_float(count: u64) -> f64 {
+pub(super) fn as_float(count: u64) -> f64 {
     count as f64
 }

@@ -47,6 +47,9 @@ fn write_everything(metrics: &Metrics) -> Arc<Servers> {
     let upstream = metrics.upstream("monolith");
     metrics.route(DEFAULT_ROUTE, "monolith", None);
     metrics.fallbacks("orders", &[FallbackCause::Timeout]).count(0, FallbackCause::Timeout);
+    let shadows = metrics.shadowing("orders");
+    shadows.result(0, super::ShadowResult::Sent);
+    shadows.incomparable(0, banyan_compare::IncomparableReason::Broken);
     let servers = servers();
     upstream.watch(&servers);
     for arm in ARMS {
@@ -80,6 +83,7 @@ fn write_everything(metrics: &Metrics) -> Arc<Servers> {
     named.route(DEFAULT_ROUTE, None, &["monolith"]);
     named.route("orders", Some(0.125), &["monolith", "orders"]);
     named.fallbacks.insert(("orders", FallbackCause::Timeout));
+    named.shadows.insert("orders");
     named.upstreams.insert("monolith", BTreeSet::from(["127.0.0.1:3000"]));
     metrics.keep(&named);
     servers
@@ -301,6 +305,12 @@ fn places_are_those_of_the_lists() {
     }
     for (place, failure) in Failure::ALL.into_iter().enumerate() {
         assert_eq!(failure as usize, place);
+    }
+    for (place, result) in super::ShadowResult::ALL.into_iter().enumerate() {
+        assert_eq!(result as usize, place);
+    }
+    for (place, verdict) in super::shadowing::ShadowVerdict::ALL.into_iter().enumerate() {
+        assert_eq!(verdict as usize, place);
     }
 }
 

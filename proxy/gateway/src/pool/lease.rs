@@ -1,7 +1,7 @@
 //! A connection in use.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::Either;
 use http::{Request, Response, Version};
@@ -33,6 +33,11 @@ pub(crate) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBo
 impl Lease {
     pub(super) fn new(sender: Sender, home: usize, slot: Arc<Slot>) -> Self {
         Self { sender, home, slot }
+    }
+
+    pub(super) fn of(idle: Idle) -> Self {
+        let Idle { sender, home, slot, .. } = idle;
+        Self::new(Sender::Http1(sender), home, slot)
     }
 
     /// In which a request must go out.
@@ -67,6 +72,23 @@ impl Lease {
 
     pub(crate) fn has_answer(&self) {
         self.slot.has_answer();
+    }
+
+    /// It can take another request. False when it is closed.
+    pub(crate) async fn ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(_) => true,
+        }
+    }
+
+    /// The other side said on this connection, not longer ago than that, that it honours dry runs.
+    pub(crate) fn honours_dry_runs(&self, now: Instant, holds: Duration) -> bool {
+        self.slot.honours_dry_runs(now, holds)
+    }
+
+    pub(crate) fn now_honours_dry_runs(&self, now: Instant) {
+        self.slot.now_honours_dry_runs(now);
     }
 
     pub(crate) fn is_now_upgraded(&self) {

@@ -1,9 +1,12 @@
 //! How many connections are open to one target, and who waits for one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+
+use crate::room::most_for_copies;
 
 /// Most requests that wait for a connection to one target.
 const MAX_WAITERS: u32 = 1024;
@@ -16,6 +19,8 @@ const MAX_BEFORE_HEAD: usize = 512 << 10;
 #[derive(Default)]
 pub(super) struct Line {
     open: AtomicU32,
+    /// Of these, for copies of requests.
+    copies: AtomicU32,
     waiting: AtomicU32,
     pub(super) freed: Notify,
 }
@@ -33,6 +38,22 @@ impl Line {
         Some(Slot::of(Arc::clone(self)))
     }
 
+    /// The same for a copy of a request: a part of the limit, and nothing while a client waits.
+    pub(super) fn open_slot_for_copy(self: &Arc<Self>, limit: Option<u32>) -> Option<Slot> {
+        if self.has_waiters() {
+            return None;
+        }
+        let most = limit.map_or(u32::MAX, most_for_copies);
+        let more = |copies: u32| (copies < most).then(|| copies + 1);
+        self.copies.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        let Some(mut slot) = self.open_slot(limit) else {
+            self.copies.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        };
+        slot.is_for_copies = true;
+        Some(slot)
+    }
+
     pub(super) fn wake_one(&self) {
         if self.has_waiters() {
             self.freed.notify_one();
@@ -43,6 +64,9 @@ impl Line {
 /// Counts one open connection: held by its stream, and by whoever uses it, upgraded streams included.
 pub(crate) struct Slot {
     line: Arc<Line>,
+    is_for_copies: bool,
+    /// When the other side said on this connection that it honours dry runs.
+    honours_dry_runs: Mutex<Option<Instant>>,
     is_upgraded: AtomicBool,
     /// Bytes that may be read before the head of an answer; the largest number while there is no limit.
     may_read: AtomicUsize,
@@ -50,7 +74,13 @@ pub(crate) struct Slot {
 
 impl Slot {
     fn of(line: Arc<Line>) -> Self {
-        Self { line, is_upgraded: AtomicBool::new(false), may_read: AtomicUsize::new(usize::MAX) }
+        Self {
+            line,
+            is_for_copies: false,
+            honours_dry_runs: Mutex::default(),
+            is_upgraded: AtomicBool::new(false),
+            may_read: AtomicUsize::new(usize::MAX),
+        }
     }
 
     /// Of a connection that no limit counts: that of a health check.
@@ -79,6 +109,15 @@ impl Slot {
         self.may_read.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok()
     }
 
+    pub(super) fn honours_dry_runs(&self, now: Instant, holds: Duration) -> bool {
+        let said = *self.honours_dry_runs.lock().unwrap_or_else(PoisonError::into_inner);
+        said.is_some_and(|said| now.saturating_duration_since(said) < holds)
+    }
+
+    pub(super) fn now_honours_dry_runs(&self, now: Instant) {
+        *self.honours_dry_runs.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
     /// The connection can take one request more.
     pub(crate) fn has_room(&self) {
         self.line.wake_one();
@@ -97,6 +136,9 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.line.open.fetch_sub(1, Ordering::AcqRel);
+        if self.is_for_copies {
+            self.line.copies.fetch_sub(1, Ordering::AcqRel);
+        }
         self.line.wake_one();
     }
 }

@@ -179,6 +179,7 @@ fn pass_on(
     let Answered { response, lease, place } = answered;
     let (mut head, incoming) = response.into_parts();
     exchange.answered(head.status, place);
+    exchange.sees_head(head.status, &head.headers);
     clean(&mut head, &exchange);
     let idle = state.timeouts(decision).idle;
     Response::from_parts(head, ResponseBody::upstream(incoming, lease, exchange, idle))

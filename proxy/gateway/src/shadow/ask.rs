@@ -1,0 +1,239 @@
+//! An arm asked on behalf of nobody: once, within a deadline, by what clients leave over.
+//!
+//! What comes of it is told to no breaker, and no record of a server.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use banyan_compare::{Answer, Body, Failure, Observation};
+use banyan_routes::{Arm, ShadowWrites};
+use http::header::HeaderValue;
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::timeout_at;
+
+use super::LiveShadow;
+use super::bounds::Portion;
+use super::builds::BANYAN_BUILD;
+use super::capture::Capture;
+use super::dry_run::{HOLDS, is_honoured};
+use super::request::{Kind, in_version, request};
+use super::witness::{Shadowed, is_event_stream};
+use crate::body::RequestBody;
+use crate::breaker::BreakerState;
+use crate::fallback::drain;
+use crate::forward::has_unknown_coding;
+use crate::metrics::ShadowResult;
+use crate::pool::{CopyError, Lease};
+use crate::room::Seat;
+use crate::state::LiveUpstream;
+use crate::targets::Server;
+
+/// What an arm said.
+pub(super) struct Heard {
+    pub(super) observation: Observation,
+    pub(super) build: Option<HeaderValue>,
+    /// Memory of the answer.
+    pub(super) held: Option<Portion>,
+}
+
+/// One question to one server.
+struct Question<'q> {
+    job: &'q Shadowed,
+    shadow: &'q LiveShadow,
+    arm: Arm,
+    kind: Kind,
+    server: &'q Arc<Server>,
+    worker: usize,
+    deadline: tokio::time::Instant,
+}
+
+/// Asks an arm; the error says why it was not asked. `counts` is what it is counted as when it was.
+pub(super) async fn ask(
+    job: &Shadowed,
+    shadow: &LiveShadow,
+    arm: Arm,
+    counts: ShadowResult,
+    worker: usize,
+) -> Result<Heard, ShadowResult> {
+    let upstream = job.state.upstream(shadow.upstream(arm));
+    let server = available(upstream, arm).ok_or(ShadowResult::Unavailable)?;
+    let _seat = seat(upstream)?;
+    let kind = if job.is_safe() { Kind::Copy } else { Kind::DryRun };
+    let deadline = (Instant::now() + shadow.settings.timeout).into();
+    let question = Question { job, shadow, arm, kind, server, worker, deadline };
+    question.put(counts).await
+}
+
+/// The server that is asked: none while clients would get none.
+fn available(upstream: &LiveUpstream, arm: Arm) -> Option<&Arc<Server>> {
+    let servers = &upstream.servers;
+    let breaker = servers.breaker.as_ref().filter(|_| arm == Arm::Candidate);
+    if breaker.is_some_and(|breaker| breaker.state() != BreakerState::Closed) {
+        return None;
+    }
+    let now = Instant::now();
+    let place = servers.choose(None, now).filter(|&place| !servers.is_ejected(place, now))?;
+    Some(&servers.targets[place])
+}
+
+fn seat(upstream: &LiveUpstream) -> Result<Option<Seat>, ShadowResult> {
+    let Some(room) = &upstream.servers.room else { return Ok(None) };
+    room.enter_for_copy().map(Some).ok_or(ShadowResult::Unavailable)
+}
+
+impl Question<'_> {
+    async fn put(&self, counts: ShadowResult) -> Result<Heard, ShadowResult> {
+        self.check_writes()?;
+        let began = Instant::now();
+        let request = self.request(self.kind)?;
+        let leased = timeout_at(self.deadline, self.server.pool.lease_for_copy()).await;
+        let mut lease = match leased {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(CopyError::NoRoom)) => return Err(ShadowResult::Unavailable),
+            Ok(Err(CopyError::Connect)) | Err(_) => {
+                self.shadow.metrics.result(self.worker, counts);
+                return Ok(Heard::failed(Failure::ConnectError));
+            }
+        };
+        if self.kind == Kind::DryRun {
+            self.agree(&mut lease).await?;
+        }
+        self.shadow.metrics.result(self.worker, counts);
+        match self.head(&mut lease, request).await {
+            Err(failure) => Ok(Heard::failed(failure)),
+            Ok(response) => Ok(self.answer(response, lease, began).await),
+        }
+    }
+
+    /// Before anything else: a request that is not safe goes to a candidate that has agreed, or nowhere.
+    fn check_writes(&self) -> Result<(), ShadowResult> {
+        if self.kind == Kind::Copy {
+            return Ok(());
+        }
+        let is_wanted = self.shadow.settings.writes == ShadowWrites::DryRun && self.arm == Arm::Candidate;
+        let is_refused = self.server.dry_runs.are_refused(Instant::now());
+        if is_wanted && !is_refused { Ok(()) } else { Err(ShadowResult::NotHonoured) }
+    }
+
+    fn request(&self, kind: Kind) -> Result<Request<RequestBody>, ShadowResult> {
+        request(self.job, self.shadow, self.arm, kind, self.server).ok_or(ShadowResult::Unavailable)
+    }
+
+    /// Asks whether dry runs are honoured, on the connection that the copy will take.
+    async fn agree(&self, lease: &mut Lease) -> Result<(), ShadowResult> {
+        let now = Instant::now();
+        if lease.honours_dry_runs(now, HOLDS) {
+            return Ok(());
+        }
+        let refused = ShadowResult::NotHonoured;
+        let response = self.head(lease, self.request(Kind::Handshake)?).await.map_err(|_| refused)?;
+        let agrees = is_honoured(response.headers());
+        if !agrees {
+            self.server.dry_runs.refuse(now);
+        }
+        let rest = async { drain(&mut response.into_body()).await && lease.ready().await };
+        if !(agrees && timeout_at(self.deadline, rest).await == Ok(true)) {
+            return Err(refused);
+        }
+        lease.now_honours_dry_runs(now);
+        Ok(())
+    }
+
+    async fn head(
+        &self,
+        lease: &mut Lease,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let request = in_version(request, lease.version(), self.server);
+        lease.expects_answer();
+        let sending = lease.send(request);
+        let sent = timeout_at(self.deadline, sending).await;
+        lease.has_answer();
+        match sent {
+            Err(_) => {
+                lease.suspect();
+                Err(Failure::TimedOut)
+            }
+            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Err(Failure::Upgraded)
+            }
+            Ok(Ok(response)) if has_unknown_coding(&response) => Err(Failure::BrokenAnswer),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(_)) => Err(Failure::BrokenAnswer),
+        }
+    }
+
+    async fn answer(&self, response: Response<Incoming>, lease: Lease, began: Instant) -> Heard {
+        let elapsed = began.elapsed();
+        self.shadow.metrics.answered(self.worker, elapsed);
+        let (head, mut incoming) = response.into_parts();
+        if self.kind == Kind::DryRun && !is_honoured(&head.headers) {
+            self.end_dry_runs();
+        }
+        let (body, held) = self.body(&head.headers, &mut incoming).await;
+        if incoming.is_end_stream() {
+            self.server.pool.give_back(lease, Instant::now());
+        }
+        let build = head.headers.get(BANYAN_BUILD).cloned();
+        let answer = Answer { status: head.status, headers: head.headers, body, elapsed };
+        Heard { observation: Observation::Answered(answer), build, held }
+    }
+
+    async fn body(&self, headers: &http::HeaderMap, incoming: &mut Incoming) -> (Body, Option<Portion>) {
+        if is_event_stream(headers) {
+            return (Body::Streaming, None);
+        }
+        let most = self.shadow.settings.max_body;
+        if most == 0 {
+            // For the connection's sake.
+            let _ = timeout_at(self.deadline, drain(incoming)).await;
+            return (Body::HeadOnly, None);
+        }
+        let Some(mut capture) = Capture::begin(most, &self.shadow.bounds.bytes) else {
+            return (Body::TooLarge, None);
+        };
+        if timeout_at(self.deadline, read(incoming, &mut capture)).await.is_err() {
+            capture.broken();
+        }
+        capture.finish().into_body()
+    }
+
+    /// Loudly: it agreed, and then answered as if it had done what it was sent.
+    fn end_dry_runs(&self) {
+        if self.server.dry_runs.end() {
+            self.shadow.metrics.dry_runs_ended(self.worker);
+            let route = &self.job.state.route(Some(self.job.route)).name;
+            let target = &self.server.label;
+            tracing::error!(
+                %route, %target,
+                "a dry run was answered without `Banyan-Shadow: honoured`, after the handshake was: it may have been \
+                 carried out; this target is sent no more of them"
+            );
+        }
+    }
+}
+
+/// To its end, or as far as it is kept.
+async fn read(incoming: &mut Incoming, capture: &mut Capture) {
+    while capture.is_open() {
+        match poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await {
+            None => capture.complete(),
+            Some(Ok(frame)) => {
+                if let Some(piece) = frame.data_ref() {
+                    capture.keep(piece);
+                }
+            }
+            Some(Err(_)) => capture.broken(),
+        }
+    }
+}
+
+impl Heard {
+    fn failed(failure: Failure) -> Self {
+        Self { observation: Observation::Failed(failure), build: None, held: None }
+    }
+}

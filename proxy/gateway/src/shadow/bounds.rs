@@ -1,0 +1,189 @@
+//! How much shadowing may hold: copies in the queue, bytes, copies in flight.
+//!
+//! Half of each is anybody's. Of the other half every route is sure of an equal part, so that a busy route, or one whose
+//! other arm hangs, cannot starve a quiet one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Most copies that wait.
+const QUEUE: u64 = 1024;
+/// Most bytes of bodies and heads, from the first one kept until a copy has been compared.
+const BYTES: u64 = 64 << 20;
+/// Most copies on their way at a time.
+const INFLIGHT: u64 = 64;
+
+/// All of it, of one gateway.
+pub(crate) struct Bounds {
+    queue: Arc<Pot>,
+    bytes: Arc<Pot>,
+    inflight: Arc<Pot>,
+}
+
+/// What one route takes of it.
+pub(crate) struct RouteBounds {
+    pub(crate) queue: Arc<Part>,
+    pub(crate) bytes: Arc<Part>,
+    pub(crate) inflight: Arc<Part>,
+}
+
+/// Something of which there is so much for all routes.
+struct Pot {
+    most: u64,
+    taken: AtomicU64,
+    routes: AtomicU64,
+}
+
+/// What one route takes of it.
+pub(crate) struct Part {
+    pot: Arc<Pot>,
+    taken: AtomicU64,
+}
+
+/// Taken until dropped.
+pub(crate) struct Portion {
+    part: Arc<Part>,
+    count: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { queue: Pot::of(QUEUE), bytes: Pot::of(BYTES), inflight: Pot::of(INFLIGHT) }
+    }
+}
+
+impl Bounds {
+    /// So many routes shadow.
+    pub(crate) fn share_between(&self, routes: usize) {
+        for pot in [&self.queue, &self.bytes, &self.inflight] {
+            pot.routes.store(routes.max(1) as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn route(&self) -> RouteBounds {
+        let part = |pot: &Arc<Pot>| Arc::new(Part { pot: Arc::clone(pot), taken: AtomicU64::new(0) });
+        RouteBounds { queue: part(&self.queue), bytes: part(&self.bytes), inflight: part(&self.inflight) }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.taken.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn inflight(&self) -> u64 {
+        self.inflight.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Pot {
+    fn of(most: u64) -> Arc<Self> {
+        Arc::new(Self { most, taken: AtomicU64::new(0), routes: AtomicU64::new(1) })
+    }
+
+    fn sure_part(&self) -> u64 {
+        (self.most / 2 / self.routes.load(Ordering::Relaxed)).max(1)
+    }
+}
+
+impl Part {
+    /// `None` where that is more than the route may have now.
+    pub(crate) fn take(self: &Arc<Self>, count: u64) -> Option<Portion> {
+        let mut portion = Portion { part: Arc::clone(self), count: 0 };
+        portion.grow(count).then_some(portion)
+    }
+}
+
+impl Portion {
+    /// Takes more of the same; false where that is more than the route may have now.
+    pub(crate) fn grow(&mut self, count: u64) -> bool {
+        let Part { pot, taken } = &*self.part;
+        let is_sure = taken.load(Ordering::Relaxed) + count <= pot.sure_part();
+        let most = if is_sure { pot.most } else { pot.most / 2 };
+        let more = |all: u64| (all + count <= most).then(|| all + count);
+        if pot.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return false;
+        }
+        taken.fetch_add(count, Ordering::Relaxed);
+        self.count += count;
+        true
+    }
+
+    /// Gives all of it back.
+    pub(crate) fn clear(&mut self) {
+        self.part.taken.fetch_sub(self.count, Ordering::Relaxed);
+        self.part.pot.taken.fetch_sub(self.count, Ordering::Relaxed);
+        self.count = 0;
+    }
+}
+
+impl Drop for Portion {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::{Bounds, Portion, Pot};
+
+    fn small(most: u64, routes: usize) -> Bounds {
+        let bounds = Bounds { queue: Pot::of(most), bytes: Pot::of(most), inflight: Pot::of(most) };
+        bounds.share_between(routes);
+        bounds
+    }
+
+    #[test]
+    fn a_busy_route_leaves_every_other_its_part() {
+        let bounds = small(100, 5);
+        let (busy, quiet) = (bounds.route().bytes, bounds.route().bytes);
+        let mut held: Vec<Portion> = std::iter::from_fn(|| busy.take(1)).collect();
+        assert_eq!(held.len(), 50);
+        held.extend(std::iter::from_fn(|| quiet.take(1)));
+        assert_eq!(held.len(), 60);
+        assert_eq!(bounds.bytes(), 60);
+        held.clear();
+        assert_eq!(bounds.bytes(), 0);
+    }
+
+    proptest! {
+        /// Whatever is asked for in whatever order: never more than there is, and each route can have its part.
+        #[test]
+        fn never_more_than_there_is(
+            asked in proptest::collection::vec((0_usize..4, 1_u64..40, any::<bool>()), 1..200),
+        ) {
+            let bounds = small(200, 4);
+            let parts: Vec<_> = (0..4).map(|_| bounds.route().bytes).collect();
+            let mut held: Vec<(usize, u64, Portion)> = Vec::new();
+            for (route, count, gives_back) in asked {
+                if gives_back && !held.is_empty() {
+                    held.swap_remove(0);
+                }
+                let mine: u64 = held.iter().filter(|(of, ..)| *of == route).map(|(_, count, _)| count).sum();
+                match parts[route].take(count) {
+                    Some(portion) => held.push((route, count, portion)),
+                    None => prop_assert!(mine + count > 25, "route {route} has {mine} and wants {count}"),
+                }
+                let all: u64 = held.iter().map(|(_, count, _)| count).sum();
+                prop_assert_eq!(bounds.bytes(), all);
+                prop_assert!(all <= 200);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_together_never_take_more() {
+        let bounds = Arc::new(small(1_000, 2));
+        let takers = (0..4).map(|_| {
+            let part = bounds.route().bytes;
+            std::thread::spawn(move || std::iter::from_fn(|| part.take(3)).collect::<Vec<_>>())
+        });
+        let held: Vec<_> =
+            takers.collect::<Vec<_>>().into_iter().map(|taker| taker.join().expect("takes")).collect();
+        let all = held.iter().flatten().count() as u64 * 3;
+        assert_eq!(bounds.bytes(), all);
+        assert!((498..=1_000).contains(&all), "{all}");
+    }
+}

@@ -1,0 +1,173 @@
+//! A body kept on its way, up to a bound.
+
+use std::sync::Arc;
+
+use banyan_compare::Body;
+use bytes::{Bytes, BytesMut};
+
+use super::bounds::{Part, Portion};
+
+/// A piece this large is kept as it is; smaller ones are copied together, so that they do not hold on to the buffer they
+/// were read into.
+const LARGE: usize = 16 << 10;
+
+/// A body on its way through.
+pub(crate) struct Capture {
+    most: u64,
+    length: u64,
+    pieces: Vec<Bytes>,
+    tail: BytesMut,
+    held: Portion,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Complete,
+    TooLarge,
+    NoMemory,
+    Broken,
+}
+
+/// What became of it.
+pub(crate) enum Captured {
+    /// All of it, and the memory it takes.
+    Complete(Bytes, Portion),
+    TooLarge,
+    NoMemory,
+    /// It did not come to its end.
+    Broken,
+}
+
+impl Capture {
+    /// `None` where there is no memory for anything at all.
+    pub(crate) fn begin(most: u64, memory: &Arc<Part>) -> Option<Self> {
+        let held = memory.take(0)?;
+        let (pieces, tail) = (Vec::new(), BytesMut::new());
+        Some(Self { most, length: 0, pieces, tail, held, state: State::Open })
+    }
+
+    pub(crate) fn keep(&mut self, piece: &Bytes) {
+        if self.state != State::Open {
+            return;
+        }
+        let length = piece.len() as u64;
+        self.length += length;
+        if self.length > self.most {
+            return self.give_up(State::TooLarge);
+        }
+        if !self.held.grow(length) {
+            return self.give_up(State::NoMemory);
+        }
+        if piece.len() < LARGE {
+            return self.tail.extend_from_slice(piece);
+        }
+        self.close_tail();
+        self.pieces.push(piece.clone());
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// It came to its end.
+    pub(crate) fn complete(&mut self) {
+        if self.state == State::Open {
+            self.state = State::Complete;
+        }
+    }
+
+    /// It never will.
+    pub(crate) fn broken(&mut self) {
+        if matches!(self.state, State::Open | State::Complete) {
+            self.give_up(State::Broken);
+        }
+    }
+
+    fn give_up(&mut self, state: State) {
+        self.state = state;
+        (self.pieces, self.tail) = (Vec::new(), BytesMut::new());
+        self.held.clear();
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push(self.tail.split().freeze());
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Captured {
+        self.close_tail();
+        match self.state {
+            State::Complete => Captured::Complete(whole(self.pieces), self.held),
+            State::TooLarge => Captured::TooLarge,
+            State::NoMemory => Captured::NoMemory,
+            State::Open | State::Broken => Captured::Broken,
+        }
+    }
+}
+
+fn whole(mut pieces: Vec<Bytes>) -> Bytes {
+    match &mut pieces[..] {
+        [] => Bytes::new(),
+        [only] => std::mem::take(only),
+        several => several.concat().into(),
+    }
+}
+
+impl Captured {
+    /// As an answer is compared.
+    pub(crate) fn into_body(self) -> (Body, Option<Portion>) {
+        match self {
+            Self::Complete(bytes, held) => (Body::Complete(bytes), Some(held)),
+            Self::TooLarge | Self::NoMemory => (Body::TooLarge, None),
+            Self::Broken => (Body::Broken, None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::bounds::Bounds;
+    use super::{Capture, Captured};
+
+    fn kept(most: u64, pieces: &[&[u8]]) -> Captured {
+        let mut capture = Capture::begin(most, &Bounds::default().route().bytes).expect("room");
+        for piece in pieces {
+            capture.keep(&Bytes::copy_from_slice(piece));
+        }
+        capture.complete();
+        capture.finish()
+    }
+
+    #[test]
+    fn pieces_come_out_in_order_whatever_their_size() {
+        let large = vec![b'x'; super::LARGE + 1];
+        let Captured::Complete(all, _) = kept(1 << 20, &[b"a", b"b", &large, b"c", &large]) else {
+            panic!("complete")
+        };
+        assert_eq!(all, [b"ab", &large[..], b"c", &large[..]].concat());
+    }
+
+    #[test]
+    fn one_byte_more_than_the_most_is_too_large_and_gives_its_memory_back() {
+        assert!(matches!(kept(4, &[b"ab", b"cd"]), Captured::Complete(..)));
+        let bounds = Bounds::default();
+        let mut capture = Capture::begin(4, &bounds.route().bytes).expect("room");
+        capture.keep(&Bytes::from_static(b"abcd"));
+        assert_eq!(bounds.bytes(), 4);
+        capture.keep(&Bytes::from_static(b"e"));
+        assert_eq!(bounds.bytes(), 0);
+        assert!(matches!(capture.finish(), Captured::TooLarge));
+    }
+
+    #[test]
+    fn what_did_not_end_is_broken() {
+        let mut capture = Capture::begin(4, &Bounds::default().route().bytes).expect("room");
+        capture.keep(&Bytes::from_static(b"ab"));
+        assert!(matches!(capture.finish(), Captured::Broken));
+    }
+}

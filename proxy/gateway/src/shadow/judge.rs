@@ -1,0 +1,253 @@
+//! What both answers say of each other, what is learned from it, and what is asked again before it counts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use banyan_compare::{Body, Differences, Observation, Signature, Verdict, compare};
+use banyan_routes::{Arm, Destination};
+use http::header::HeaderMap;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio::time::sleep;
+
+use super::ask::{Heard, ask};
+use super::bounds::Portion;
+use super::builds::{BANYAN_BUILD, Builds};
+use super::witness::Shadowed;
+use super::{LiveShadow, is_drawn, other};
+use crate::comparisons::{Asked, Compared, Comparisons, locked};
+use crate::metrics::{ShadowResult, ShadowVerdict};
+
+pub(super) struct Judge {
+    worker: usize,
+    comparisons: Arc<Comparisons>,
+    builds: Mutex<Builds>,
+}
+
+/// A mismatch that is asked again before it counts.
+pub(super) struct Recheck {
+    job: Box<Shadowed>,
+    pair: Pair,
+    differences: Differences,
+}
+
+/// Both answers to one request, and the memory of the copy's.
+struct Pair {
+    legacy: Observation,
+    candidate: Observation,
+    _held: Vec<Portion>,
+}
+
+impl Judge {
+    pub(super) fn new(worker: usize, comparisons: Arc<Comparisons>) -> Self {
+        Self { worker, comparisons, builds: Mutex::default() }
+    }
+
+    /// Asks the arm that the client did not get, and compares. What it gives is to be asked again.
+    pub(super) async fn handle(&self, job: Box<Shadowed>) -> Option<Box<Recheck>> {
+        let state = Arc::clone(&job.state);
+        let shadow = state.route(Some(job.route)).shadow.as_ref()?;
+        let heard = self.ask(&job, shadow, other(job.shown), ShadowResult::Sent).await?;
+        self.look_for_builds(&job, shadow, &heard);
+        let pair = Pair::of(&job, heard);
+        let verdict = pair.compared(shadow);
+        let twice = self.ask_twice(&job, shadow, &pair, &verdict).await;
+        match learn(shadow, verdict, twice.as_ref()) {
+            Verdict::Mismatch(differences) if job.is_safe() => {
+                Some(Box::new(Recheck { job, pair, differences }))
+            }
+            verdict => {
+                self.record(&job, shadow, pair, verdict, false);
+                None
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        job: &Shadowed,
+        shadow: &LiveShadow,
+        arm: Arm,
+        counts: ShadowResult,
+    ) -> Option<Heard> {
+        let asked = ask(job, shadow, arm, counts, self.worker).await;
+        asked.inspect_err(|result| shadow.metrics.result(self.worker, *result)).ok()
+    }
+
+    /// For a share of what is safe: what legacy says against itself.
+    async fn ask_twice(
+        &self,
+        job: &Shadowed,
+        shadow: &LiveShadow,
+        pair: &Pair,
+        verdict: &Verdict,
+    ) -> Option<Verdict> {
+        let says_nothing = matches!(verdict, Verdict::Incomparable(_));
+        if says_nothing || !job.is_safe() || !is_drawn(shadow.comparing.noise) {
+            return None;
+        }
+        let again = self.ask(job, shadow, Arm::Legacy, ShadowResult::Again).await?;
+        let second = without_ours(again.observation);
+        Some(compare(&pair.legacy, &second, &shadow.comparing.rules, today()))
+    }
+
+    /// Asks both arms again after a while.
+    pub(super) async fn recheck(&self, recheck: Recheck) {
+        let state = Arc::clone(&recheck.job.state);
+        let Some(shadow) = &state.route(Some(recheck.job.route)).shadow else { return };
+        sleep(shadow.comparing.recheck_after).await;
+        let Some(_flight) = shadow.bounds.inflight.take(1) else { return self.stays(recheck) };
+        let (job, again) = (&recheck.job, ShadowResult::Again);
+        let (legacy, candidate) = tokio::join!(
+            self.ask(job, shadow, Arm::Legacy, again),
+            self.ask(job, shadow, Arm::Candidate, again)
+        );
+        let (Some(legacy), Some(candidate)) = (legacy, candidate) else { return self.stays(recheck) };
+        let verdict = Pair::both(legacy, candidate).compared(shadow);
+        let verdict = locked(&shadow.known).learning.settle(verdict);
+        match verdict {
+            Verdict::Mismatch(second) => {
+                let differences = persisting(recheck.differences, &second);
+                self.record(&recheck.job, shadow, recheck.pair, Verdict::Mismatch(differences), false);
+            }
+            // No answer says nothing, so that the mismatch stands.
+            Verdict::Incomparable(_) => self.stays(recheck),
+            Verdict::Match | Verdict::Ignored(_) | Verdict::Noise(_) => {
+                let first = Verdict::Mismatch(recheck.differences);
+                self.record(&recheck.job, shadow, recheck.pair, first, true);
+            }
+        }
+    }
+
+    /// It counts as it is.
+    pub(super) fn stays(&self, recheck: Recheck) {
+        let Recheck { job, pair, differences } = recheck;
+        let state = Arc::clone(&job.state);
+        if let Some(shadow) = &state.route(Some(job.route)).shadow {
+            self.record(&job, shadow, pair, Verdict::Mismatch(differences), false);
+        }
+    }
+
+    fn record(&self, job: &Shadowed, shadow: &LiveShadow, pair: Pair, verdict: Verdict, is_transient: bool) {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX);
+        let Pair { legacy, candidate, .. } = pair;
+        {
+            let evidence = &mut locked(&shadow.known).evidence;
+            if is_transient {
+                evidence.record_transient(&legacy, &candidate, now_ms);
+            } else {
+                evidence.record(&verdict, &legacy, &candidate, now_ms);
+            }
+        }
+        shadow.metrics.verdict(self.worker, ShadowVerdict::of(&verdict, is_transient));
+        if let Verdict::Incomparable(incomparable) = &verdict {
+            shadow.metrics.incomparable(self.worker, incomparable.reason);
+        }
+        self.comparisons.tell(Compared {
+            route: Arc::clone(&job.state.route(Some(job.route)).name),
+            at: job.at,
+            shown: job.shown,
+            request: asked(job),
+            legacy,
+            candidate,
+            verdict,
+            is_transient,
+            redact: Arc::clone(&shadow.comparing.redact),
+        });
+    }
+
+    /// What is known of a candidate is known of one build of it.
+    fn look_for_builds(&self, job: &Shadowed, shadow: &LiveShadow, heard: &Heard) {
+        let build = match (job.shown, &job.answer) {
+            (Arm::Candidate, Observation::Answered(answer)) => answer.headers.get(BANYAN_BUILD),
+            _ => heard.build.as_ref(),
+        };
+        let Some(build) = build else { return };
+        let table = &job.state.table;
+        let upstream = &table.upstream(shadow.candidate).name;
+        let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        if builds.upstreams() > table.upstreams().len() {
+            builds.retain(|name| table.upstreams().iter().any(|upstream| upstream.name == name));
+        }
+        if !builds.is_new(upstream, build, Instant::now()) {
+            return;
+        }
+        let is_of_it = |destination: &Destination| match destination {
+            Destination::Split(split) => split.candidate == shadow.candidate,
+            Destination::Legacy | Destination::Retired(_) => false,
+        };
+        for route in table.routes().iter().filter(|route| is_of_it(&route.destination)) {
+            if self.comparisons.reset(&route.name) {
+                tracing::info!(route = %route.name, %upstream, ?build, "a new build: comparisons begin anew");
+            }
+        }
+    }
+}
+
+impl Pair {
+    fn of(job: &Shadowed, heard: Heard) -> Self {
+        let (shown, copied) = (without_ours(job.answer.clone()), without_ours(heard.observation));
+        let (legacy, candidate) = if job.shown == Arm::Candidate { (copied, shown) } else { (shown, copied) };
+        Self { legacy, candidate, _held: heard.held.into_iter().collect() }
+    }
+
+    fn both(legacy: Heard, candidate: Heard) -> Self {
+        let held = legacy.held.into_iter().chain(candidate.held).collect();
+        let (legacy, candidate) = (without_ours(legacy.observation), without_ours(candidate.observation));
+        Self { legacy, candidate, _held: held }
+    }
+
+    fn compared(&self, shadow: &LiveShadow) -> Verdict {
+        compare(&self.legacy, &self.candidate, &shadow.comparing.rules, today())
+    }
+}
+
+fn learn(shadow: &LiveShadow, verdict: Verdict, twice: Option<&Verdict>) -> Verdict {
+    let learning = &mut locked(&shadow.known).learning;
+    if let Some(twice) = twice {
+        learning.asked_twice(twice);
+    }
+    learning.compared(&verdict);
+    learning.settle(verdict)
+}
+
+/// What is in both; all of the first where nothing is, since something differed each time.
+fn persisting(first: Differences, second: &Differences) -> Differences {
+    let is_in_both = |signature: &Signature| second.signatures().any(|other| other == signature);
+    if !first.signatures().any(is_in_both) {
+        return first;
+    }
+    let kept = first.kept.into_iter().filter(|found| is_in_both(&found.signature)).collect();
+    Differences { kept, ..first }
+}
+
+/// `Banyan-*` is said to Banyan, and no part of the answer.
+fn without_ours(mut observation: Observation) -> Observation {
+    if let Observation::Answered(answer) = &mut observation {
+        remove_ours(&mut answer.headers);
+    }
+    observation
+}
+
+fn remove_ours(headers: &mut HeaderMap) {
+    let ours: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("banyan-")).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+fn asked(job: &Shadowed) -> Asked {
+    Asked {
+        method: job.head.method.clone(),
+        target: job.head.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str).to_owned(),
+        headers: job.head.headers.clone(),
+        body: Body::Complete(job.body.clone().unwrap_or_default()),
+    }
+}
+
+/// In UTC: every replica agrees on it.
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}

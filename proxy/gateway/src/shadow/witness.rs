@@ -1,0 +1,261 @@
+//! What a worker keeps of a request and its answer while both pass.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use banyan_compare::{Answer, Body, Observation};
+use banyan_routes::{Arm, Decision, RouteIndex};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Extensions, Method, StatusCode, Uri, request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::bounds::Portion;
+use super::capture::{Capture, Captured};
+use super::{LiveShadow, Shadows, is_drawn};
+use crate::body::Progress;
+use crate::metrics::ShadowResult;
+use crate::state::State;
+use crate::worker::InForce;
+
+/// What the heads of a request and its answer may hold on to: the buffers they were read into.
+const HEADS: u64 = 16 << 10;
+
+/// A request that is going to be copied.
+pub(crate) struct Witness {
+    route: RouteIndex,
+    shown: Arm,
+    at: SystemTime,
+    head: Head,
+    has_body: bool,
+    answer: Option<AnswerHead>,
+    body: AnswerBody,
+    /// Attempt to head, or end of the request to head.
+    elapsed: Duration,
+    held: Portion,
+}
+
+/// The head of a request, ready to go out but for what depends on the arm.
+pub(super) struct Head {
+    pub(super) method: Method,
+    /// As the client wrote it.
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    /// hyper keeps the case of the names here.
+    pub(super) extensions: Extensions,
+}
+
+struct AnswerHead {
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+enum AnswerBody {
+    Kept(Capture),
+    Left(Body),
+}
+
+/// A request with its answer, on its way to the other arm.
+pub(super) struct Shadowed {
+    pub(super) state: Arc<InForce>,
+    pub(super) route: RouteIndex,
+    /// Whose answer the client got.
+    pub(super) shown: Arm,
+    pub(super) at: SystemTime,
+    pub(super) head: Head,
+    pub(super) body: Option<Bytes>,
+    pub(super) answer: Observation,
+    /// A place in the queue, until it begins.
+    pub(super) place: Option<Portion>,
+    pub(super) queued: Instant,
+    /// Memory.
+    _held: Vec<Portion>,
+}
+
+impl Witness {
+    /// `None` when this request is not copied. `parts` are ready to go out, but not rewritten for an arm.
+    pub(crate) fn begin(
+        shadow: &LiveShadow,
+        worker: usize,
+        decision: &Decision,
+        parts: &request::Parts,
+        incoming: &Incoming,
+        is_upgrade: bool,
+    ) -> Option<Box<Self>> {
+        let route = decision.route?;
+        if !shadow.may_copy(&parts.method, decision.arm) || !is_drawn(shadow.settings.share) {
+            return None;
+        }
+        let refused = |result| {
+            shadow.metrics.result(worker, result);
+            None
+        };
+        if is_upgrade || is_stream(&parts.headers) {
+            return refused(ShadowResult::Stream);
+        }
+        let has_body = !incoming.is_end_stream();
+        if has_body
+            && (shadow.settings.max_body == 0 || incoming.size_hint().lower() > shadow.settings.max_body)
+        {
+            return refused(ShadowResult::BodyTooLarge);
+        }
+        let Some(held) = shadow.bounds.bytes.take(HEADS) else { return refused(ShadowResult::Memory) };
+        Some(Box::new(Self {
+            route,
+            shown: decision.arm,
+            at: SystemTime::now(),
+            head: Head::of(parts),
+            has_body,
+            answer: None,
+            body: AnswerBody::Left(Body::HeadOnly),
+            elapsed: Duration::ZERO,
+            held,
+        }))
+    }
+
+    /// For the body of the request, if it has one.
+    pub(crate) fn capture(&self, state: &State) -> Option<Capture> {
+        let shadow = state.route(Some(self.route)).shadow.as_ref().filter(|_| self.has_body)?;
+        Capture::begin(shadow.settings.max_body, &shadow.bounds.bytes)
+    }
+
+    pub(crate) fn took(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
+    }
+
+    /// The head of the answer, before anything of it is changed. True when its body is not waited for.
+    pub(crate) fn sees_head(&mut self, shadow: &LiveShadow, status: StatusCode, headers: &HeaderMap) -> bool {
+        let most = shadow.settings.max_body;
+        self.answer = Some(AnswerHead { status, headers: headers.clone() });
+        self.body = if is_event_stream(headers) {
+            AnswerBody::Left(Body::Streaming)
+        } else {
+            match Capture::begin(most, &shadow.bounds.bytes) {
+                Some(capture) if most > 0 => AnswerBody::Kept(capture),
+                _ => AnswerBody::Left(Body::HeadOnly),
+            }
+        };
+        matches!(self.body, AnswerBody::Left(Body::Streaming))
+    }
+
+    /// A piece of the answer.
+    pub(crate) fn sees(&mut self, piece: &Bytes) {
+        if let AnswerBody::Kept(capture) = &mut self.body {
+            capture.keep(piece);
+        }
+    }
+
+    /// The answer has ended: the copy goes its way. `upload` is the body of the request.
+    pub(crate) fn hand_over(
+        self: Box<Self>,
+        state: &Arc<InForce>,
+        upload: Option<&Progress>,
+        shadows: &Shadows,
+        worker: usize,
+    ) {
+        let Some(shadow) = &state.route(Some(self.route)).shadow else { return };
+        let handed = self.into_job(shadow, state, upload).and_then(|job| shadows.hand_over(job));
+        if let Err(result) = handed {
+            shadow.metrics.result(worker, result);
+        }
+    }
+
+    fn into_job(
+        self,
+        shadow: &LiveShadow,
+        state: &Arc<InForce>,
+        upload: Option<&Progress>,
+    ) -> Result<Box<Shadowed>, ShadowResult> {
+        let mut held = vec![self.held];
+        let request = if self.has_body { upload.and_then(Progress::captured) } else { None };
+        let body = match request {
+            None if self.has_body => return Err(ShadowResult::Aborted),
+            None => None,
+            Some(Captured::Complete(body, memory)) => {
+                held.push(memory);
+                Some(body)
+            }
+            Some(Captured::TooLarge) => return Err(ShadowResult::BodyTooLarge),
+            Some(Captured::NoMemory) => return Err(ShadowResult::Memory),
+            Some(Captured::Broken) => return Err(ShadowResult::Aborted),
+        };
+        let AnswerHead { status, headers } = self.answer.ok_or(ShadowResult::NoAnswer)?;
+        let answer = match self.body {
+            AnswerBody::Left(body) => body,
+            AnswerBody::Kept(mut capture) => {
+                capture.complete();
+                match capture.finish() {
+                    Captured::NoMemory => return Err(ShadowResult::Memory),
+                    captured => {
+                        let (body, memory) = captured.into_body();
+                        held.extend(memory);
+                        body
+                    }
+                }
+            }
+        };
+        let place = shadow.bounds.queue.take(1).ok_or(ShadowResult::QueueFull)?;
+        let answer = Answer { status, headers, body: answer, elapsed: self.elapsed };
+        Ok(Box::new(Shadowed {
+            state: Arc::clone(state),
+            route: self.route,
+            shown: self.shown,
+            at: self.at,
+            head: self.head,
+            body,
+            answer: Observation::Answered(answer),
+            place: Some(place),
+            queued: Instant::now(),
+            _held: held,
+        }))
+    }
+
+    /// There will be no copy.
+    pub(crate) fn dropped(self: Box<Self>, state: &InForce, worker: usize, why: ShadowResult) {
+        if let Some(shadow) = &state.route(Some(self.route)).shadow {
+            shadow.metrics.result(worker, why);
+        }
+    }
+}
+
+impl Head {
+    fn of(parts: &request::Parts) -> Self {
+        let mut extensions = parts.extensions.clone();
+        extensions.remove::<hyper::upgrade::OnUpgrade>();
+        Self {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            extensions,
+        }
+    }
+}
+
+impl Shadowed {
+    /// `None` never: only requests of a route that shadows are handed over.
+    pub(super) fn shadow(&self) -> Option<&LiveShadow> {
+        self.state.route(Some(self.route)).shadow.as_ref()
+    }
+
+    pub(super) fn is_safe(&self) -> bool {
+        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method))
+    }
+}
+
+/// Messages of either side go on for as long as the call does.
+fn is_stream(headers: &HeaderMap) -> bool {
+    media(headers).is_some_and(|media| begins(media, b"application/grpc"))
+}
+
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    media(headers).is_some_and(|media| begins(media, b"text/event-stream"))
+}
+
+fn media(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)
+}
+
+fn begins(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
+}
