@@ -149,24 +149,24 @@ impl EvidenceHandle {
 
     /// Ids of samples by signature, oldest first.
     pub(crate) fn ids(&self, route: &str) -> BTreeMap<String, Vec<u64>> {
-        self.shared.shelf().with(|store| store.ids(route)).unwrap_or_default()
+        self.shared.shelf().read(|store| store.ids(route)).unwrap_or_default()
     }
 
     /// One sample of a route.
     pub(crate) fn sample(&self, route: &str, id: u64) -> Option<Sample> {
-        self.shared.shelf().with(|store| store.sample(route, id)).flatten()
+        self.shared.shelf().read(|store| store.sample(route, id)).flatten()
     }
 
     /// What was asked in all samples of a route.
     pub(crate) fn requests(&self, route: &str) -> Vec<SampleRequest> {
-        self.shared.shelf().with(|store| store.requests(route)).unwrap_or_default()
+        self.shared.shelf().read(|store| store.requests(route)).unwrap_or_default()
     }
 
     /// Forgets all of a route.
     pub(crate) fn reset(&self, route: &str) -> Reset {
         self.shared.locked_resets().insert(route.to_owned(), clock::ms(SystemTime::now()));
         let had_counts = self.shared.comparisons.reset(route);
-        let samples = self.shared.shelf().with(|store| store.forget(route)).unwrap_or_default();
+        let samples = self.shared.shelf().write(|store| store.forget(route)).unwrap_or_default();
         tracing::info!(route, samples, "what comparisons found was reset");
         Reset { version: API_VERSION, route: route.to_owned(), had_counts, samples }
     }
@@ -189,7 +189,7 @@ impl EvidenceHandle {
         let dropped =
             locked(&self.shared.dropped).iter().map(|(why, n)| (why.as_str().to_owned(), *n)).collect();
         let mut found = self.shared.shelf();
-        let samples = found.with(|store| store.samples()).unwrap_or_default();
+        let samples = found.read(store::Store::samples).unwrap_or_default();
         let place = if found.is_on_disk() { "disk" } else { "memory" };
         Kept { place: place.to_owned(), samples, dropped, problem: found.problem().map(str::to_owned) }
     }
@@ -209,7 +209,7 @@ impl Shared {
 
     fn put_back(&self, routes: &[&str]) {
         let since = clock::ms(SystemTime::now()).saturating_sub(Bounds::DISK.age_ms);
-        let stored = self.shelf().with(|store| store.counts(routes, since)).unwrap_or_default();
+        let stored = self.shelf().read(|store| store.counts(routes, since)).unwrap_or_default();
         let mut kept = BTreeMap::new();
         for (route, text) in stored {
             match restore(&text) {

@@ -1,7 +1,7 @@
 //! What the endpoints of comparisons answer. All of them may wait for a disk, so none does so on the admin thread.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use banyan_compare::{
@@ -46,8 +46,9 @@ pub(super) async fn of_route(
 
 pub(super) async fn sample(
     State(sources): State<Sources>,
-    Path((route, id)): Path<(String, u64)>,
+    place: Result<Path<(String, u64)>, PathRejection>,
 ) -> Answer<api::Sample> {
+    let Path((route, id)) = place.map_err(|problem| bad_request("path", problem.body_text()))?;
     off_thread(move || {
         let missing = || format!("route `{route}` has no sample {id}; it may have made room for a newer one");
         let found = sources.evidence.sample(&route, id);

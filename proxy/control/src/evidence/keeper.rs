@@ -100,12 +100,12 @@ impl Keeper {
         }
         let now_ms = clock::ms(SystemTime::now());
         let signatures = || differences.signatures().map(banyan_compare::Signature::as_str);
-        let wanted = self.shared.shelf().with(|store| store.wants(&compared.route, signatures(), now_ms));
+        let wanted = self.shared.shelf().read(|store| store.wants(&compared.route, signatures(), now_ms));
         let kept = match wanted {
             Some(false) => return,
             Some(true) => {
                 let sample = sample::sample(compared, differences, verdict);
-                self.shared.shelf().with(|store| store.keep(&sample, now_ms))
+                self.shared.shelf().write(|store| store.keep(&sample, now_ms))
             }
             None => None,
         };
@@ -124,7 +124,7 @@ impl Keeper {
         self.export();
         if self.exports.is_multiple_of(EXPORTS_PER_EXPIRY) {
             let before = clock::ms(SystemTime::now()).saturating_sub(Bounds::DISK.age_ms);
-            self.shared.shelf().with(|store| store.expire(before));
+            self.shared.shelf().write(|store| store.expire(before));
         }
         self.exports = self.exports.wrapping_add(1);
     }
@@ -134,7 +134,7 @@ impl Keeper {
         let gone: Vec<String> =
             self.written.keys().filter(|route| !known.contains_key(*route)).cloned().collect();
         for route in gone {
-            self.shared.shelf().with(|store| store.forget(&route));
+            self.shared.shelf().write(|store| store.forget(&route));
             self.written.remove(&route);
         }
         let mut changed = Vec::new();
@@ -149,14 +149,14 @@ impl Keeper {
                 && since > before
             {
                 // It began anew, such as with a new build of the candidate.
-                self.shared.shelf().with(|store| store.forget_before(&route, since));
+                self.shared.shelf().write(|store| store.forget_before(&route, since));
             }
             changed.push((route, Written { text, since_ms }));
         }
         let lines = changed.iter().map(|(route, written)| (route.as_str(), written.text.as_str()));
         let now_ms = clock::ms(SystemTime::now());
         if !changed.is_empty()
-            && self.shared.shelf().with(|store| store.write_counts(lines, now_ms)).is_some()
+            && self.shared.shelf().write(|store| store.write_counts(lines, now_ms)).is_some()
         {
             self.written.extend(changed);
         }

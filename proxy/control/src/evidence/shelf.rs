@@ -54,20 +54,18 @@ impl Shelf {
         self.problem.as_deref()
     }
 
-    /// Does something with the store. None, where it could not be done: it was told why.
-    pub(super) fn with<T>(&mut self, act: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Option<T> {
-        match act(self.store.as_mut()?) {
-            Ok(done) => {
-                if self.is_on_disk() && self.problem.take().is_some() {
-                    tracing::info!("what comparisons find is on disk again");
-                }
-                Some(done)
-            }
-            Err(error) => {
-                self.failed(&error);
-                None
-            }
+    /// Reads. None, where that could not be done: it was told why.
+    pub(super) fn read<T>(&mut self, read: impl FnOnce(&Store) -> Result<T, StoreError>) -> Option<T> {
+        read(self.store.as_ref()?).inspect_err(|error| self.failed(error)).ok()
+    }
+
+    /// Writes. None, where that could not be done: it was told why.
+    pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Option<T> {
+        let written = write(self.store.as_mut()?).inspect_err(|error| self.failed(error)).ok();
+        if written.is_some() && self.is_on_disk() && self.problem.take().is_some() {
+            tracing::info!("what comparisons find is on disk again");
         }
+        written
     }
 
     fn failed(&mut self, error: &StoreError) {

@@ -184,7 +184,9 @@ fn what_was_counted_meanwhile_is_added() {
 fn a_reset_forgets_all_and_what_was_asked_before() {
     let site = Site::new();
     let late = mismatch("orders", 2);
-    site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), RouteComparisons::default())]));
+    let mut known = RouteComparisons::default();
+    known.evidence.record(&late.verdict, &late.legacy, &late.candidate, 5);
+    site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
     site.take(vec![mismatch("orders", 1), mismatch("carts", 1)]);
     let reset = site.handle().reset("orders");
     assert_eq!((reset.had_counts, reset.samples), (true, 1));
@@ -241,7 +243,7 @@ fn a_file_that_is_no_database_is_set_aside() {
 fn counts_that_cannot_be_read_begin_anew() {
     let site = Site::new();
     let lines = [("orders", "{\"version\":7}"), ("carts", "torn")];
-    site.shared.shelf().with(|store| store.write_counts(lines.into_iter(), 1)).unwrap();
+    site.shared.shelf().write(|store| store.write_counts(lines.into_iter(), 1)).unwrap();
     site.shared.put_back(&["orders", "carts"]);
     assert!(site.shared.comparisons.export().is_empty());
 }
@@ -264,7 +266,7 @@ fn a_file_that_breaks_under_way_costs_samples_only() {
     let site = Site::new();
     site.take((0..40).map(|number| mismatch(&format!("r{number}"), 1)).collect());
     let file = fs::OpenOptions::new().write(true).open(&site.path).unwrap();
-    site.shared.shelf().with(Store::checkpoint).unwrap();
+    site.shared.shelf().write(Store::checkpoint).unwrap();
     // All but the first page, which says that it is a database.
     let length = file.metadata().unwrap().len();
     std::os::unix::fs::FileExt::write_all_at(
@@ -299,7 +301,7 @@ fn the_thread_ends_with_its_keeper() {
     let keeper = EvidenceKeeper::start(Some(file.clone()), &[], &comparisons, &metrics).unwrap();
     let handle = keeper.handle();
     drop(keeper);
-    assert_eq!(handle.shared.shelf().with(|store| store.samples()), None);
+    assert_eq!(handle.shared.shelf().read(Store::samples), None);
     // Closed, and its journal written back.
     assert!(file.exists() && !file.with_extension("sqlite-wal").exists());
 }
