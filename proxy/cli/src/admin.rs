@@ -2,9 +2,9 @@
 //!
 //! - `authorities`: whom it believes, with TLS.
 
-mod authorities;
+pub(crate) mod authorities;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -219,6 +219,38 @@ impl Admin {
         self.post("upgrade", &api::UpgradeRequest {})
     }
 
+    pub(crate) fn mismatches(&self) -> Result<api::Mismatches, AdminError> {
+        self.get("mismatches")
+    }
+
+    pub(crate) fn evidence(&self, route: &str) -> Result<api::RouteEvidence, AdminError> {
+        self.get(&format!("mismatches/{}", segment(route)))
+    }
+
+    pub(crate) fn sample(&self, route: &str, id: u64) -> Result<api::Sample, AdminError> {
+        self.get(&format!("mismatches/{}/samples/{id}", segment(route)))
+    }
+
+    pub(crate) fn stored_requests(&self, route: &str) -> Result<api::StoredRequests, AdminError> {
+        self.get(&format!("mismatches/{}/requests", segment(route)))
+    }
+
+    pub(crate) fn reset_evidence(&self, route: &str) -> Result<api::Reset, AdminError> {
+        self.post(&format!("mismatches/{}/reset", segment(route)), &api::ResetRequest {})
+    }
+
+    /// Shadowed requests from a place on; without one, the place to begin at.
+    pub(crate) fn recorded(
+        &self,
+        route: Option<&str>,
+        after: Option<u64>,
+        count: usize,
+    ) -> Result<api::Recorded, AdminError> {
+        let route = route.map(|route| format!("&route={}", segment(route))).unwrap_or_default();
+        let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        self.get(&format!("record?count={count}{route}{after}"))
+    }
+
     /// Whether traffic may come, and the proxy's word for it.
     pub(crate) fn ready(&self) -> Result<(bool, String), AdminError> {
         let asked = self.agent.get(format!("{}/readyz", self.url)).call();
@@ -300,9 +332,29 @@ impl Admin {
     }
 }
 
+/// A name as one segment of a path, or as a value of a query: all but letters, digits, `-`, `.`, `_` and `~` in percent.
+fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // A string takes everything.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_travel_in_paths() {
+        assert_eq!(segment("orders-read"), "orders-read");
+        assert_eq!(segment("a/b ?é"), "a%2Fb%20%3F%C3%A9");
+    }
 
     #[test]
     fn addresses_are_read_as_people_write_them() {

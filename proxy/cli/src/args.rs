@@ -1,10 +1,11 @@
 //! Every flag, and its help. Each flag can also be given as a `BANYAN_*` variable.
 //!
-//! - `process`: the flags of `run`. `words`: values with a form of their own: times, percents, requests.
+//! - `process`: the flags of `run`. `evidence`: those of `mismatches`, `record` and `replay`. `words`: values with a form of their own: times, percents, requests.
 
 // These comments are the help on a terminal, where a variable's name needs no marks.
 #![allow(clippy::doc_markdown)]
 
+mod evidence;
 mod process;
 mod words;
 
@@ -15,8 +16,9 @@ use banyan_routes::Share;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub(crate) use evidence::{MismatchesArgs, RecordArgs, ReplayArgs};
 pub(crate) use process::{Limits, Process, RunArgs};
-pub(crate) use words::{Most, Network, Request, Size, Time};
+pub(crate) use words::{Base, Most, Network, Request, Size, Time};
 use words::{parse_header, parse_pause, parse_percent, parse_request};
 
 /// Exit codes and files, at the end of `banyan --help`.
@@ -120,6 +122,12 @@ pub(crate) enum Command {
     Undo(UndoArgs),
     /// Put the program file as it is now in place of the running proxy, without losing a connection
     Upgrade(UpgradeArgs),
+    /// Show how the candidate's answers differ from legacy's
+    Mismatches(MismatchesArgs),
+    /// Write down requests that are shadowed, as they come
+    Record(RecordArgs),
+    /// Ask legacy and a candidate the same, and say how their answers differ
+    Replay(Box<ReplayArgs>),
     /// Print the JSON schema of routes.toml
     Schema,
     /// Print a completion script for a shell

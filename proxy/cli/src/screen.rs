@@ -2,7 +2,7 @@
 //!
 //! Colour comes through `anstream`, which takes it out for files, pipes and `NO_COLOR`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -17,6 +17,9 @@ pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(crate) const BOLD: Style = Style::new().bold();
 /// No emphasis.
 pub(crate) const PLAIN: Style = Style::new();
+
+/// Columns where there is no terminal.
+const WIDTH: usize = 100;
 
 /// One line of data.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
@@ -52,6 +55,37 @@ pub(crate) fn say_error(message: &str, hint: Option<&str>) {
     if let Some(hint) = hint {
         say(&format!("{BOLD}hint{BOLD:#}: {hint}"));
     }
+}
+
+/// Columns of the terminal that data goes to; what fits most screens, where there is none.
+pub(crate) fn width() -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let found = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    asked.or_else(found).filter(|columns| *columns > 0).unwrap_or(WIDTH)
+}
+
+/// Text from elsewhere, which must not steer the terminal: control characters as `\u{1b}`.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Whether standard error is looked at by somebody.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Writes over the last such line of talk.
+pub(crate) fn say_again(line: &str) {
+    let mut out = anstream::stderr();
+    let _ = write!(out, "\r\x1b[2K{line}").and_then(|()| out.flush());
 }
 
 /// Whether standard error shows colour.

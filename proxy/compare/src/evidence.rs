@@ -170,6 +170,21 @@ impl Evidence {
         }
     }
 
+    /// As it was stored, still without its signatures and pairs of statuses.
+    pub(crate) fn stored(
+        since_ms: Option<u64>,
+        counts: Counts,
+        incomparable: BTreeMap<IncomparableReason, u64>,
+        overflow: Overflow,
+        latency: Latency,
+    ) -> Self {
+        Self { since_ms, counts, incomparable, overflow, latency, ..Self::default() }
+    }
+
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
     fn observed(&mut self, legacy: &Observation, candidate: &Observation) {
         let (Observation::Answered(legacy), Observation::Answered(candidate)) = (legacy, candidate) else {
             return;
@@ -179,7 +194,7 @@ impl Evidence {
         self.count_pair((number(legacy.status), number(candidate.status)), 1);
     }
 
-    fn count_pair(&mut self, pair: (u16, u16), count: u64) {
+    pub(crate) fn count_pair(&mut self, pair: (u16, u16), count: u64) {
         if self.status_pairs.contains_key(&pair) || self.status_pairs.len() < STATUS_PAIRS_MAX {
             *self.status_pairs.entry(pair).or_default() += count;
         } else {
@@ -195,7 +210,7 @@ impl Evidence {
         }
     }
 
-    fn merge_seen(&mut self, signature: &Signature, more: Seen) {
+    pub(crate) fn merge_seen(&mut self, signature: &Signature, more: Seen) {
         if let Some(seen) = self.signatures.get_mut(signature) {
             seen.mismatches += more.mismatches;
             seen.noise += more.noise;

@@ -14,6 +14,9 @@ pub struct Latency {
     candidate: Histogram<u32>,
 }
 
+/// Microseconds, and how often.
+pub(crate) type Recorded = Vec<(u64, u32)>;
+
 /// Percentiles of both arms, and candidate to legacy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencySummary {
@@ -59,6 +62,25 @@ impl Latency {
         // Both have the same bounds, so everything fits.
         let _ = self.legacy.add(&other.legacy);
         let _ = self.candidate.add(&other.candidate);
+    }
+
+    /// Microseconds and how often, of legacy and of the candidate.
+    pub(crate) fn recorded(&self) -> (Recorded, Recorded) {
+        let of = |times: &Histogram<u32>| {
+            times.iter_recorded().map(|it| (it.value_iterated_to(), it.count_at_value())).collect()
+        };
+        (of(&self.legacy), of(&self.candidate))
+    }
+
+    /// What [`Self::recorded`] gave. What is out of bounds counts as the nearest time that is not.
+    pub(crate) fn of_recorded(legacy: &[(u64, u32)], candidate: &[(u64, u32)]) -> Self {
+        let mut latency = Self::default();
+        for (histogram, recorded) in [(&mut latency.legacy, legacy), (&mut latency.candidate, candidate)] {
+            for (micros, count) in recorded {
+                histogram.saturating_record_n((*micros).clamp(1, MICROS_MAX), *count);
+            }
+        }
+        latency
     }
 
     /// Percentiles; none without requests.

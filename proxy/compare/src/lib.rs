@@ -14,7 +14,8 @@
 //! - `signature`: what is equal for equal kinds of difference. `verdict`: what a comparison says.
 //! - `noise`: what legacy does not agree on with itself. `suggest`: rules for it. `interval`: a ratio and between what it lies.
 //! - `recheck`: a mismatch when both arms were asked again.
-//! - `evidence`: what the comparisons of a route add up to. `latency`: how long both arms took.
+//! - `evidence`: what the comparisons of a route add up to. `latency`: how long both arms took. `stored`: evidence and
+//!   what was learned as text, and back.
 //! - `redact`: what is kept as a sample.
 
 // A test that fails may panic where it stands.
@@ -42,6 +43,7 @@ mod recheck;
 mod redact;
 mod rules;
 mod signature;
+mod stored;
 mod suggest;
 mod text;
 mod verdict;
@@ -67,5 +69,6 @@ pub use rules::{
     RulesProblem, Tolerance, Unordered,
 };
 pub use signature::{SIGNATURE_BYTES_MAX, Signature};
+pub use stored::{StoredProblem, restore, store};
 pub use suggest::suggest;
 pub use verdict::{Differences, Found, Ignored, Incomparable, IncomparableReason, SIGNATURES_MAX, Verdict};

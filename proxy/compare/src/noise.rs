@@ -134,6 +134,21 @@ impl Learning {
         self.overflow
     }
 
+    /// As it was stored. No signature disagreed more often than was asked.
+    pub(crate) fn stored(
+        asked_twice: u64,
+        compared: u64,
+        by_signature: BTreeMap<Signature, Disagreed>,
+        overflow: u64,
+    ) -> Self {
+        Self {
+            asked_twice,
+            compared,
+            by_signature: by_signature.into_iter().take(LEARNED_MAX).collect(),
+            overflow,
+        }
+    }
+
     fn is_all_noise(&self, differences: &Differences) -> bool {
         differences.more == 0
             && differences.signatures().all(|signature| self.verdict(signature) == NoiseVerdict::Noise)

@@ -12,6 +12,12 @@
 //! | `POST /api/v1/reload` | loads the files now, answers with the report |
 //! | `GET /api/v1/history` | swaps, newest first; `?limit=20` |
 //! | `GET /api/v1/history/sets/{hash}` | the files of a swap |
+//! | `GET /api/v1/mismatches` | every route that shadows: comparisons by verdict, ratio of mismatches |
+//! | `GET /api/v1/mismatches/{route}` | one route: what differs, what was learned of noise, times of both arms |
+//! | `GET /api/v1/mismatches/{route}/samples/{id}` | a request and both answers, without secrets |
+//! | `GET /api/v1/mismatches/{route}/requests` | what was asked in all its samples |
+//! | `POST /api/v1/mismatches/{route}/reset` | forgets all of it |
+//! | `GET /api/v1/record` | shadowed requests as they come; `?route=..&after=..&count=..` |
 //! | `POST /api/v1/announce` | who is about to write the file |
 //! | `POST /api/v1/rollback` | one share, or every share, to 0 in memory, until the files mean something else |
 //! | `POST /api/v1/rollback/end` | what the files mean is in force again |
@@ -30,11 +36,12 @@
 //! - All clients together have a rate; what is above it is told to come back (429). Health checks are not counted.
 //!
 //! - `guard`: these rules. `rate`: the last of them. `connections`: how many at a time, and how long each may take. `answers`: what each
-//!   endpoint says.
+//!   endpoint says, `mismatches` what those say.
 
 mod answers;
 mod connections;
 mod guard;
+mod mismatches;
 mod rate;
 
 use std::fmt;
@@ -52,6 +59,7 @@ use banyan_gateway::{CertificateFiles, Gateway, Tls, TlsError, TlsSettings};
 use tokio::sync::{mpsc, watch};
 
 use crate::counts::Counts;
+use crate::evidence::EvidenceHandle;
 use crate::metrics::{Metrics, Scrape};
 use crate::reload::ReloadHandle;
 use crate::upgrade::UpgradeOrder;
@@ -155,6 +163,7 @@ pub(crate) struct Sources {
     pub(crate) view: View,
     pub(crate) reload: ReloadHandle,
     pub(crate) counts: Counts,
+    pub(crate) evidence: EvidenceHandle,
     pub(crate) scrape: Scrape,
     pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -246,6 +255,12 @@ fn router(sources: Sources, guard: Guard) -> Router {
         .route("/reload", post(answers::reload))
         .route("/history", get(answers::history))
         .route("/history/sets/{hash}", get(answers::history_set))
+        .route("/mismatches", get(mismatches::all))
+        .route("/mismatches/{route}", get(mismatches::of_route))
+        .route("/mismatches/{route}/samples/{id}", get(mismatches::sample))
+        .route("/mismatches/{route}/requests", get(mismatches::requests))
+        .route("/mismatches/{route}/reset", post(mismatches::reset))
+        .route("/record", get(mismatches::record))
         .route("/announce", post(answers::announce))
         .route("/rollback", post(answers::rollback))
         .route("/rollback/end", post(answers::end_rollback))

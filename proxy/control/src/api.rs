@@ -1,10 +1,20 @@
 //! The JSON of the admin API under `/api/v1`: one type per answer, shared by server and commands.
 //!
 //! Every top-level answer carries `version: 1`.
+//!
+//! - `mismatches`: what comparisons of shadowed requests found.
+
+mod mismatches;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use mismatches::{
+    Kept, Latencies, LatencyPair, LearnedNoise, LearnedSignature, Mismatches, Overflow, Ratio, Recorded,
+    RecordedRequest, Reset, ResetRequest, RouteEvidence, RouteMismatches, Sample, SampleAnswer,
+    SampleDifference, SampleRequest, SeenSignature, StatusPair, StoredRequests, VerdictCounts,
+};
 
 /// Value of `version` in every answer.
 pub const API_VERSION: u32 = 1;

@@ -78,6 +78,14 @@ impl Place {
         }
     }
 
+    /// The folder, if it can be used.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Disk(folder) => Some(folder.path()),
+            Self::Memory | Self::Unusable(..) => None,
+        }
+    }
+
     /// The held lock of the folder once more.
     pub(crate) fn lock(&self) -> Option<File> {
         match self {

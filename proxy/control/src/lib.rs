@@ -12,6 +12,7 @@
 //! - `edit`: changes one value of the files, for a command.
 //! - `admin`: the listener of `/metrics`, health and `/api/v1`. `api`: its JSON, shared with the commands.
 //! - `counts`: what each route's arms answered since it was last changed.
+//! - `evidence`: what comparisons of shadowed requests found, kept across a restart.
 //! - `explain`: a decision told in words. `metrics`: the reload in numbers, and the text of a scrape.
 //! - `run`: the whole proxy from start to exit. `signals`: what the system asks for meanwhile.
 //!   `service_manager`: what systemd is told of it.
@@ -25,6 +26,7 @@ mod changes;
 mod clock;
 mod counts;
 pub mod edit;
+mod evidence;
 mod explain;
 mod files;
 mod handover;

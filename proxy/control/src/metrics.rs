@@ -4,6 +4,7 @@
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::api::ReloadResult;
+use crate::evidence::Dropped;
 
 /// Content type of a scrape.
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -18,6 +19,7 @@ pub(crate) struct Metrics {
     history_dropped: IntCounter,
     admin_refused: IntCounter,
     admin_rate_limited: IntCounter,
+    evidence_dropped: IntCounterVec,
 }
 
 impl Metrics {
@@ -26,6 +28,8 @@ impl Metrics {
         let reloads =
             Opts::new("banyan_config_reloads_total", "Attempts to load a configuration, by result.");
         let info = Opts::new("banyan_config_info", "Hash of the configuration in force; always 1.");
+        let evidence_dropped =
+            Opts::new("banyan_evidence_samples_dropped_total", "Samples of comparisons not kept, by reason.");
         let metrics = Self {
             reloads: IntCounterVec::new(reloads, &["result"])?,
             generation: IntGauge::new("banyan_config_generation", "Number of the configuration in force.")?,
@@ -46,6 +50,7 @@ impl Metrics {
                 "banyan_admin_requests_refused_total",
                 "Requests refused because the admin listener was asked too often.",
             )?,
+            evidence_dropped: IntCounterVec::new(evidence_dropped, &["reason"])?,
         };
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.generation.clone()))?;
@@ -54,9 +59,13 @@ impl Metrics {
         registry.register(Box::new(metrics.history_dropped.clone()))?;
         registry.register(Box::new(metrics.admin_refused.clone()))?;
         registry.register(Box::new(metrics.admin_rate_limited.clone()))?;
+        registry.register(Box::new(metrics.evidence_dropped.clone()))?;
         // From 0, so that the first refusal is already an increase.
         for result in [ReloadResult::Applied, ReloadResult::Unchanged, ReloadResult::Refused] {
             metrics.reloads.with_label_values(&[word(result)]);
+        }
+        for reason in Dropped::ALL {
+            metrics.evidence_dropped.with_label_values(&[reason.as_str()]);
         }
         metrics.successful.set(1);
         Ok(metrics)
@@ -78,6 +87,11 @@ impl Metrics {
     /// A swap, or the files it speaks of, did not get to the disk.
     pub(crate) fn history_dropped(&self) {
         self.history_dropped.inc();
+    }
+
+    /// Samples of comparisons were not kept.
+    pub(crate) fn evidence_dropped(&self, why: Dropped, count: u64) {
+        self.evidence_dropped.with_label_values(&[why.as_str()]).inc_by(count);
     }
 
     /// The admin listener was asked too often.

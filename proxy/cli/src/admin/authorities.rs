@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use crate::failure::{Exit, Failure};
 
 /// Trusts the authorities of the file (PEM), or those of the system. Plain HTTP reads neither.
-pub(super) fn tls(ca: Option<&Path>, is_https: bool) -> Result<TlsConfig, Failure> {
+pub(crate) fn tls(ca: Option<&Path>, is_https: bool) -> Result<TlsConfig, Failure> {
     let provider = Arc::new(ring::default_provider());
     let certificates = match ca {
         _ if !is_https => Vec::new(),
@@ -31,8 +31,8 @@ pub(super) fn refuse(error: &io::Error) -> bool {
 
 fn in_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {
     let unusable = |error: String| {
-        Failure::new(Exit::Failed, format!("cannot use admin authority {}: {error}", path.display()))
-            .hint("name a PEM file with `--admin-ca FILE`")
+        Failure::new(Exit::Failed, format!("cannot use authority {}: {error}", path.display()))
+            .hint("name a PEM file with authorities in it")
     };
     let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let mut certificates = Vec::new();
@@ -48,7 +48,7 @@ fn of_the_system() -> Result<Vec<Certificate<'static>>, Failure> {
     let found = rustls_native_certs::load_native_certs().certs;
     if found.is_empty() {
         return Err(Failure::new(Exit::Failed, "the system knows no authority")
-            .hint("install `ca-certificates`, or name one with `--admin-ca FILE`"));
+            .hint("install `ca-certificates`, or name one"));
     }
     Ok(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
 }

@@ -121,6 +121,40 @@ impl TryFrom<String> for Network {
     }
 }
 
+/// A part of all, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ratio(pub(crate) f64);
+
+impl std::str::FromStr for Ratio {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.map(Self).ok_or_else(|| {
+            format!("`{text}` is no ratio: expected a number from 0 to 1, for example `0.01` for 1 %")
+        })
+    }
+}
+
+/// Where an application is: scheme, host and port, and maybe a path that stands before every target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base(pub(crate) String);
+
+impl std::str::FromStr for Base {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no address: expected for example `http://localhost:3000`");
+        let uri: http::Uri = text.parse().map_err(|_| wrong())?;
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let is_plain = uri.query().is_none() && !text.contains(['#', '@']);
+        if !is_http || !is_plain || uri.host().is_none_or(str::is_empty) {
+            return Err(wrong());
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
 /// Shorter pauses than this would only keep the proxy busy.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
@@ -235,6 +269,24 @@ mod tests {
         assert_eq!(network("10.0.0.0/8").unwrap(), "10.0.0.0/8");
         assert_eq!(network("::1").unwrap(), "::1/128");
         assert!(network("10.0.0.0/33").is_err() && network("here").is_err());
+    }
+
+    #[test]
+    fn a_base_is_where_an_application_is() {
+        let base = |text: &str| text.parse::<Base>().map(|base| base.0);
+        assert_eq!(base("http://localhost:3000/").unwrap(), "http://localhost:3000");
+        assert_eq!(base("https://old.test/shop").unwrap(), "https://old.test/shop");
+        for wrong in ["localhost:3000", "ftp://a", "http://", "http://a/?b", "http://u:p@a", "/a", ""] {
+            assert!(base(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_a_part_of_all() {
+        assert_eq!("0.01".parse::<Ratio>(), Ok(Ratio(0.01)));
+        for wrong in ["1.1", "-0.1", "1%", "NaN", ""] {
+            assert!(wrong.parse::<Ratio>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

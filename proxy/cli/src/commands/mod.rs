@@ -5,6 +5,9 @@ mod completions;
 mod diff;
 mod explain;
 mod history;
+mod mismatches;
+mod record;
+mod replay;
 mod rollback;
 mod run;
 mod schema;
@@ -34,6 +37,9 @@ pub(crate) fn perform(command: Command, settings: &Settings) -> Result<Exit, Fai
         Command::History(args) => history::perform(&args, settings),
         Command::Undo(args) => undo::perform(&args, settings),
         Command::Upgrade(args) => upgrade::perform(&args, settings),
+        Command::Mismatches(args) => mismatches::perform(&args, settings),
+        Command::Record(args) => record::perform(&args, settings),
+        Command::Replay(args) => replay::perform(&args, settings),
         Command::Schema => schema::perform(),
         Command::Completions { shell } => completions::perform(shell),
     }

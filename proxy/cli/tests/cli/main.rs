@@ -9,8 +9,10 @@
 
 mod admin_tls;
 mod deployed;
+mod evidence;
 mod process;
 mod readme;
+mod replay;
 mod running;
 mod scripted;
 mod trouble;

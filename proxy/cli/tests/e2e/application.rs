@@ -6,6 +6,7 @@
 //! | `POST /up` | the number of bytes that came |
 //! | `GET /events` | an endless stream (SSE) that counts, an event each 20 ms |
 //! | `GET /socket` | a WebSocket that says everything back |
+//! | `GET /api/order` | JSON with its name, and with a secret |
 //! | `?ms=N` on anything else | its name, after N milliseconds |
 
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ async fn answer(name: &'static str, request: Request<Incoming>) -> Result<Respon
         "/up" => Response::new(full(received(request.into_body()).await)),
         "/events" => events(),
         "/socket" => socket(request),
+        "/api/order" => order(name),
         _ => {
             received(request.into_body()).await;
             if let Some(ms) = query.get("ms") {
@@ -94,6 +96,11 @@ async fn answer(name: &'static str, request: Request<Incoming>) -> Result<Respon
             Response::new(full(name))
         }
     })
+}
+
+fn order(name: &str) -> Response<AnyBody> {
+    let order = format!("{{\"id\":7,\"lines\":[{{\"by\":\"{name}\",\"apiKey\":\"hunter2\"}}]}}");
+    Response::builder().header(CONTENT_TYPE, "application/json").body(full(order)).unwrap()
 }
 
 fn query(request: &Request<Incoming>) -> BTreeMap<String, u64> {

@@ -5,7 +5,7 @@
 //!   `load`: many who ask at once.
 //! - `raw`: an answer byte by byte. `pages`: the same requests with and without the proxy.
 //! - `vtest`: a client and an upstream of Varnish's test tool around it. `files`: Debian's nginx behind it. `admin_site`: Django behind it.
-//! - `reloads`, `stopping`, `upgrading`, `service`, `trouble`, `losing_an_upstream`, `memory`, `monitoring`: what must hold while it runs. `shipped`: files that come with it.
+//! - `reloads`, `stopping`, `upgrading`, `service`, `trouble`, `losing_an_upstream`, `memory`, `monitoring`, `evidence`: what must hold while it runs. `shipped`: files that come with it.
 //!
 //! `BANYAN_FULL=1` makes bodies, loads and numbers of connections as large as the requirement says. Other programs
 //! come from `scripts/setup --test`.
@@ -18,6 +18,7 @@ mod application;
 mod banyan;
 mod bodies;
 mod client;
+mod evidence;
 mod files;
 mod load;
 mod losing_an_upstream;

@@ -58,7 +58,7 @@ async fn a_full_disk_costs_history_and_no_change() {
     until("the problem is over", async || banyan.config().await["history_problem"].is_null()).await;
 }
 
-fn limit_files(id: u32, bytes: &str) {
+pub(crate) fn limit_files(id: u32, bytes: &str) {
     let status = program("prlimit").args(["--pid", &id.to_string(), &format!("--fsize={bytes}:")]).status();
     assert!(status.unwrap().success());
 }

@@ -1,8 +1,8 @@
 //! What is promised of comparisons, through the public door.
 //!
 //! `corpus` reads pairs with a known truth, `answers` makes them; `truth` runs them. `stream` and `diffy` let the
-//! same pairs flow by, as Diffy sees them. `properties`, `bounds` and `golden` hold for any answer. `simulation`: a
-//! planted fault, and legacy against itself. `recheck`: asked again. `seeds`: the fuzzer's.
+//! same pairs flow by, as Diffy sees them. `stored`: what survives a restart. `properties`, `bounds` and `golden` hold for any answer.
+//! `simulation`: a planted fault, and legacy against itself. `recheck`: asked again. `seeds`: the fuzzer's.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its cases has failed")]
 #![allow(clippy::print_stdout, reason = "figures are for whoever asks with --no-capture")]
@@ -17,6 +17,7 @@ mod properties;
 mod recheck;
 mod seeds;
 mod simulation;
+mod stored;
 mod stream;
 mod truth;
 

@@ -50,7 +50,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn observation() -> impl Strategy<Value = Observation> {
+pub(crate) fn observation() -> impl Strategy<Value = Observation> {
     let field = ("(x-a|x-b|vary|set-cookie|cache-control|etag)", "[a-c=;, ]{0,8}");
     let coding = prop_oneof![4 => Just(""), 1 => Just("gzip"), 1 => Just("br"), 1 => Just("zstd, deflate")];
     let parts = (200_u16..204, 0..TYPES.len(), coding, proptest::collection::vec(field, 0..4), body());

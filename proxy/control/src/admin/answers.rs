@@ -55,8 +55,8 @@ impl IntoResponse for Refused {
     }
 }
 
-type Answer<T> = Result<Json<T>, Refused>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Answer<T> = Result<Json<T>, Refused>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 pub(super) async fn metrics(State(sources): State<Sources>) -> Result<Response, Refused> {
     let text = sources.scrape.text().map_err(|error| {
@@ -226,16 +226,16 @@ async fn answered<T>(asked: Result<oneshot::Receiver<T>, Busy>) -> Answer<T> {
     asked.map_err(|Busy| busy())?.await.map(Json).map_err(|_| busy())
 }
 
-fn parsed<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+pub(super) fn parsed<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let bytes = body.map_err(|problem| Refused::new(problem.status(), "body", problem.body_text()))?;
     serde_json::from_slice(&bytes).map_err(|problem| bad_request("json", problem.to_string()))
 }
 
-fn bad_request(code: &'static str, message: String) -> Refused {
+pub(super) fn bad_request(code: &'static str, message: String) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, code, message)
 }
 
-fn failed(message: String) -> Refused {
+pub(super) fn failed(message: String) -> Refused {
     tracing::error!("{message}");
     Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
 }

@@ -1,5 +1,5 @@
-//! What runs, without signals: the gateway, the reload thread and the admin listener, started in the order in which
-//! they can fail.
+//! What runs, without signals: the gateway, the threads of reload and evidence, and the admin listener, started in the
+//! order in which they can fail.
 
 use std::fs::File;
 use std::io;
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{RunError, RunOptions};
 use crate::admin::{self, Admin, Phase, Sources};
 use crate::api;
+use crate::evidence::{self, EvidenceKeeper};
 use crate::handover::{Lent, Predecessor, Program, Successor, UpgradeError};
 use crate::history::{History, Place};
 use crate::load::{Source, load_to_serve};
@@ -58,8 +59,9 @@ pub struct Proxy {
 struct Operations {
     admin_socket: TcpListener,
     lock: Option<File>,
-    // Dropped in this order: no answer after the reload thread has gone.
+    // Dropped in this order: no answer after the threads it asks have gone.
     _admin: Admin,
+    evidence: EvidenceKeeper,
     reloader: Reloader,
 }
 
@@ -102,7 +104,11 @@ impl Proxy {
         let gateway = gateway.map_err(RunError::Gateway)?;
         // Until here the process before still keeps the history, and this one can fail without anybody noticing.
         let serving = predecessor.map(|it| relieve(it, &gateway, lock.as_ref())).transpose()?;
+        let evidence_path = place.folder().map(evidence::path);
         let history = History::open(place, &metrics);
+        let names: Vec<&str> = table.routes().iter().map(|route| route.name.as_str()).collect();
+        let evidence = EvidenceKeeper::start(evidence_path, &names, gateway.comparisons(), &metrics);
+        let evidence = evidence.map_err(RunError::System)?;
         let from = (loaded.files, loaded.text_hash, loaded.report);
         let swap = Swap::start(gateway.clone(), table, from, options.variables, metrics.clone(), history);
         let (view, counts) = (swap.view(), swap.counts());
@@ -119,6 +125,7 @@ impl Proxy {
             view: view.clone(),
             reload: reload.clone(),
             counts,
+            evidence: evidence.handle(),
             scrape,
             metrics,
             phase: phase_seen,
@@ -128,7 +135,7 @@ impl Proxy {
         let (stop, ended) = serving.map_or_else(|| start_gateway(&gateway), Ok)?;
         phase.send_replace(Phase::Ready);
         let admin_address = admin.address();
-        let operations = Some(Operations { admin_socket, lock, _admin: admin, reloader });
+        let operations = Some(Operations { admin_socket, lock, _admin: admin, evidence, reloader });
         let upgrade = Upgrade::default();
         Ok(Self { stop, phase, ended, reload, gateway, view, upgrade, orders, admin_address, operations })
     }
@@ -174,6 +181,7 @@ impl Proxy {
     /// Ends without waiting for a slow disk: the process is about to go.
     pub(super) fn abandon(mut self) {
         if let Some(operations) = self.operations.take() {
+            operations.evidence.abandon();
             operations.reloader.abandon();
         }
     }

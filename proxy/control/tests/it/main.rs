@@ -10,6 +10,7 @@ mod crowd;
 mod history;
 mod includes;
 mod log;
+mod mismatches;
 mod reload;
 mod run;
 mod site;

@@ -219,6 +219,11 @@ pub const METRICS: &[MetricInfo] = &[
         "Requests refused because the admin listener was asked too often.",
         &[],
     ),
+    counter(
+        "banyan_evidence_samples_dropped_total",
+        "Samples of comparisons not kept, by reason.",
+        &["reason"],
+    ),
     counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", &[]),
     gauge("process_open_fds", "Number of open file descriptors.", &[]),
     gauge("process_max_fds", "Maximum number of open file descriptors.", &[]),
@@ -229,4 +234,4 @@ pub const METRICS: &[MetricInfo] = &[
 ];
 
 /// How many of [`METRICS`], from the first, are those of the request path.
-pub(super) const OURS: usize = METRICS.len() - 7 - 7;
+pub(super) const OURS: usize = METRICS.len() - 8 - 7;

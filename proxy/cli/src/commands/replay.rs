@@ -1,0 +1,98 @@
+//! `banyan replay`
+//!
+//! - `input`: the requests to ask. `har`: those of a HAR file. `asking`: one application, asked one request.
+//!   `result`: what it all adds up to.
+
+mod asking;
+mod har;
+mod input;
+mod result;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use banyan_compare::{Observation, Rules, compare};
+use banyan_control::{Source, load};
+use banyan_routes::Destination;
+
+use crate::args::ReplayArgs;
+use crate::failure::{Exit, Failure};
+use crate::names::nearest;
+use crate::screen;
+use crate::settings::{Settings, variables};
+use asking::{Application, Overrides};
+use input::Question;
+use result::{Replayed, Skipped};
+
+/// Time between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Asks both, and says how their answers differ.
+pub(super) fn perform(args: &ReplayArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let overrides = Overrides::parse(&args.headers)?;
+    let rules = rules(args, settings)?;
+    let legacy = Application::new(&args.legacy, args, overrides.clone())?;
+    let candidate = Application::new(&args.candidate, args, overrides)?;
+    let questions = input::read(args, settings)?;
+    let mut replayed = Replayed::default();
+    let mut said = Instant::now();
+    for question in &questions {
+        if let Some(why) = skipped(question, args) {
+            replayed.skip(why);
+            continue;
+        }
+        ask(question, &legacy, &candidate, &rules, &mut replayed);
+        if screen::stderr_is_terminal() && said.elapsed() > PROGRESS_EVERY {
+            screen::say_again(&replayed.progress(questions.len()));
+            said = Instant::now();
+        }
+    }
+    if screen::stderr_is_terminal() {
+        screen::say_again("");
+    }
+    result::conclude(&replayed, args)
+}
+
+/// The rules of a route, or none.
+fn rules(args: &ReplayArgs, settings: &Settings) -> Result<Rules, Failure> {
+    let Some(name) = &args.route else { return Ok(Rules::default()) };
+    let loaded = load(&Source::File(settings.needed_routes()?), &variables());
+    let table = loaded.map_err(super::explain::not_loaded)?.table;
+    let Some(route) = table.routes().iter().find(|route| route.name == *name) else {
+        let near = nearest(name, table.routes().iter().map(|route| route.name.as_str()));
+        return Err(Failure::new(Exit::Failed, format!("no route has the name `{name}`"))
+            .maybe_hint(near.map(|near| format!("--route {near}"))));
+    };
+    match &route.destination {
+        Destination::Split(split) => Ok(Rules::clone(&split.comparing.rules)),
+        _ => Err(Failure::new(Exit::Failed, format!("route `{name}` has no candidate, and so no rules"))
+            .hint("name a route with `to`")),
+    }
+}
+
+fn skipped(question: &Question, args: &ReplayArgs) -> Option<Skipped> {
+    if !question.is_safe() && !args.writes {
+        return Some(Skipped::Unsafe);
+    }
+    (!question.is_whole).then_some(Skipped::NotWhole)
+}
+
+/// Legacy first, then the candidate.
+fn ask(
+    question: &Question,
+    legacy: &Application,
+    candidate: &Application,
+    rules: &Rules,
+    replayed: &mut Replayed,
+) {
+    let answers = [legacy.ask(question), candidate.ask(question)];
+    let [legacy, candidate] = &answers;
+    let today = jiff::Zoned::now().date();
+    let verdict = compare(legacy, candidate, rules, today);
+    let candidate_is_silent = matches!(answers, [Observation::Answered(_), Observation::Failed(_)]);
+    replayed.add(question, &verdict, legacy, candidate, now_ms(), candidate_is_silent);
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

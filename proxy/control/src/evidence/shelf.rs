@@ -1,0 +1,99 @@
+//! The open store, whatever becomes of its disk: trouble is told once, counted, and gone on from.
+
+use std::path::{Path, PathBuf};
+
+use super::bounds::Bounds;
+use super::store::{Store, StoreError, set_aside};
+
+/// Where counts and samples are.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    /// None once it was closed, or where not even memory could be had.
+    store: Option<Store>,
+    path: Option<PathBuf>,
+    problem: Option<String>,
+}
+
+impl Shelf {
+    /// The file of a state directory, or memory without one. A file that cannot be read is set aside; where there can be
+    /// none, memory serves.
+    pub(super) fn open(path: Option<PathBuf>) -> Self {
+        let Some(path) = path else { return Self::in_memory(None) };
+        let opened = Store::open(&path, Bounds::DISK).or_else(|error| match error {
+            StoreError::Damaged(found) => anew(&path, &found),
+            error => Err(error),
+        });
+        match opened {
+            Ok(store) => Self { store: Some(store), path: Some(path), problem: None },
+            Err(error) => Self::in_memory(Some(format!("cannot use {}: {error}", path.display()))),
+        }
+    }
+
+    fn in_memory(problem: Option<String>) -> Self {
+        if let Some(problem) = &problem {
+            tracing::warn!("{problem}; what comparisons find stays in memory");
+        }
+        let store = Store::in_memory(Bounds::MEMORY)
+            .inspect_err(|error| tracing::error!("no samples will be kept: {error}"))
+            .ok();
+        Self { store, path: None, problem }
+    }
+
+    /// Nothing is kept from here on; another process may open the file.
+    pub(super) fn close(&mut self) {
+        self.store = None;
+    }
+
+    /// Whether what is kept survives a restart.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// What is the matter, if anything is.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Reads. None, where that could not be done: it was told why.
+    pub(super) fn read<T>(&mut self, read: impl FnOnce(&Store) -> Result<T, StoreError>) -> Option<T> {
+        read(self.store.as_ref()?).inspect_err(|error| self.failed(error)).ok()
+    }
+
+    /// Writes. None, where that could not be done: it was told why.
+    pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Option<T> {
+        let written = write(self.store.as_mut()?).inspect_err(|error| self.failed(error)).ok();
+        if written.is_some() && self.is_on_disk() && self.problem.take().is_some() {
+            tracing::info!("what comparisons find is on disk again");
+        }
+        written
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        if let (StoreError::Damaged(found), Some(path)) = (error, &self.path) {
+            // Closed before it is moved.
+            self.store = None;
+            let path = path.clone();
+            match anew(&path, found) {
+                Ok(store) => self.store = Some(store),
+                Err(error) => {
+                    *self = Self::in_memory(Some(format!("cannot use {}: {error}", path.display())));
+                }
+            }
+        } else if self.problem.is_none() {
+            let problem = format!("cannot keep what comparisons find: {error}");
+            tracing::warn!("{problem}; it is counted, and tried again");
+            self.problem = Some(problem);
+        }
+    }
+}
+
+/// A new file in place of a damaged one.
+fn anew(path: &Path, found: &str) -> Result<Store, StoreError> {
+    match set_aside(path) {
+        Ok(aside) => {
+            tracing::error!("{} is damaged: {found}; moved to {}", path.display(), aside.display());
+            Store::open(path, Bounds::DISK)
+        }
+        Err(error) => Err(StoreError::Unusable(format!("{found}; it cannot be moved aside: {error}"))),
+    }
+}

@@ -1,0 +1,493 @@
+//! Counts and samples in `SQLite`: on disk, or in memory within the same bounds.
+//!
+//! Whatever a file holds is checked when it is read. It is held by this process alone: so there is no memory shared with
+//! others, in which a truncated file would be a signal that ends the proxy. Another process that holds it, such as the one
+//! before, is waited for [`BUSY_WITHIN`].
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::bounds::Bounds;
+use crate::api::{Sample, SampleRequest};
+
+/// How long another process may hold the file.
+const BUSY_WITHIN: Duration = Duration::from_millis(500);
+
+/// Version of the tables below, kept in `user_version`.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE counts (route TEXT PRIMARY KEY, state TEXT NOT NULL, written_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE samples (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    route TEXT NOT NULL, verdict TEXT NOT NULL, kept_ms INTEGER NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX samples_by_route ON samples (route);
+CREATE INDEX samples_by_age ON samples (kept_ms);
+CREATE TABLE sightings (
+    route TEXT NOT NULL, signature TEXT NOT NULL, sample INTEGER NOT NULL,
+    PRIMARY KEY (route, signature, sample)
+) WITHOUT ROWID;
+CREATE INDEX sightings_by_sample ON sightings (sample);
+";
+
+/// Why the store did not do it.
+#[derive(Debug)]
+pub(super) enum StoreError {
+    /// The file is no database of ours, or broken: it is to be set aside.
+    Damaged(String),
+    /// There is no room, within the bound or on the disk.
+    Full,
+    /// Anything else: no right to write, held by another process, a failing disk.
+    Unusable(String),
+}
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Damaged(error) | Self::Unusable(error) => out.write_str(error),
+            Self::Full => out.write_str("no room left"),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            // No code: a column of another type, or text that is none.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => {
+                Self::Damaged(error.to_string())
+            }
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(_) => Self::Unusable(error.to_string()),
+        }
+    }
+}
+
+/// What became of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is there, in place of another maybe.
+    Kept,
+    /// There is no room for more.
+    Full,
+}
+
+/// The open database.
+#[derive(Debug)]
+pub(super) struct Store {
+    db: Connection,
+    bounds: Bounds,
+}
+
+impl Store {
+    /// The file, made where it is not there. Readable by its owner alone.
+    pub(super) fn open(path: &Path, bounds: Bounds) -> Result<Self, StoreError> {
+        let unusable = |error: io::Error| StoreError::Unusable(error.to_string());
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        made.map_err(unusable)?;
+        let db = Connection::open(path)?;
+        db.busy_timeout(BUSY_WITHIN)?;
+        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        // What a commit does not wait for can be lost with the power, and cannot break the file.
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.pragma_update(None, "journal_size_limit", i64::from(bounds.journal_bytes))?;
+        Self::prepared(db, bounds)
+    }
+
+    /// Gone with the process.
+    pub(super) fn in_memory(bounds: Bounds) -> Result<Self, StoreError> {
+        Self::prepared(Connection::open_in_memory()?, bounds)
+    }
+
+    fn prepared(db: Connection, bounds: Bounds) -> Result<Self, StoreError> {
+        db.set_prepared_statement_cache_capacity(32);
+        // What is deleted is gone from the file, too.
+        db.pragma_update(None, "secure_delete", "ON")?;
+        db.pragma_update(None, "max_page_count", bounds.pages)?;
+        let mut store = Self { db, bounds };
+        match store.number("PRAGMA user_version")? {
+            0 => store.make_tables()?,
+            SCHEMA_VERSION => store.check()?,
+            found => {
+                return Err(StoreError::Damaged(format!(
+                    "expected tables of version {SCHEMA_VERSION}, found {found}"
+                )));
+            }
+        }
+        Ok(store)
+    }
+
+    fn make_tables(&mut self) -> Result<(), StoreError> {
+        let transaction = self.db.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let said: String = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if said == "ok" { Ok(()) } else { Err(StoreError::Damaged(said)) }
+    }
+
+    /// What was counted and learned, by route, of these routes or not older than that.
+    pub(super) fn counts(&self, routes: &[&str], since_ms: u64) -> Result<Vec<(String, String)>, StoreError> {
+        let mut asked = self.db.prepare_cached("SELECT route, state, written_ms FROM counts")?;
+        let rows = asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = rows.collect::<Result<Vec<(String, String, i64)>, _>>()?;
+        let is_wanted = |route: &str, written: i64| routes.contains(&route) || written >= signed(since_ms);
+        let wanted = rows.into_iter().filter(|(route, _, written)| is_wanted(route, *written));
+        Ok(wanted.map(|(route, state, _)| (route, state)).collect())
+    }
+
+    /// Puts these in place of what was kept for their routes.
+    pub(super) fn write_counts<'c>(
+        &mut self,
+        changed: impl Iterator<Item = (&'c str, &'c str)>,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let transaction = self.db.transaction()?;
+        for (route, state) in changed {
+            let mut put = transaction
+                .prepare_cached("REPLACE INTO counts (route, state, written_ms) VALUES (?, ?, ?)")?;
+            put.execute(params![route, state, signed(now_ms)])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Whether a sample with these signatures would be kept now: one of them has few, or none that is recent.
+    pub(super) fn wants<'s>(
+        &self,
+        route: &str,
+        signatures: impl Iterator<Item = &'s str>,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let mut asked = self.db.prepare_cached(
+            "SELECT count(*), coalesce(max(kept_ms), 0) FROM sightings JOIN samples ON id = sample
+             WHERE sightings.route = ? AND signature = ?",
+        )?;
+        let most = i64::from(self.bounds.oldest + self.bounds.newest);
+        for signature in signatures {
+            let (count, newest): (i64, i64) =
+                asked.query_row(params![route, signature], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if count < most || newest + self.bounds.replaced_after_ms <= signed(now_ms) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Keeps a sample. Of each of its signatures, the oldest and the newest few stay. What would be too much then is not
+    /// kept.
+    pub(super) fn keep(&mut self, sample: &Sample, now_ms: u64) -> Result<Outcome, StoreError> {
+        if self.pages_used()? >= i64::from(self.bounds.pages_of_samples) {
+            return Ok(Outcome::Full);
+        }
+        let text = serde_json::to_string(sample).map_err(|error| StoreError::Unusable(error.to_string()))?;
+        let bounds = self.bounds;
+        let transaction = self.db.transaction()?;
+        transaction
+            .prepare_cached("INSERT INTO samples (route, verdict, kept_ms, text) VALUES (?, ?, ?, ?)")?
+            .execute(params![sample.route, sample.verdict, signed(now_ms), text])?;
+        let id = transaction.last_insert_rowid();
+        for difference in &sample.differences {
+            let seen = params![sample.route, difference.signature, id];
+            transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO sightings (route, signature, sample) VALUES (?, ?, ?)",
+                )?
+                .execute(seen)?;
+            thin_out(&transaction, &sample.route, &difference.signature, bounds)?;
+        }
+        delete_unsighted(&transaction, &sample.route)?;
+        if is_too_much(&transaction, sample, bounds)? {
+            // Rolled back.
+            return Ok(Outcome::Full);
+        }
+        transaction.commit()?;
+        Ok(Outcome::Kept)
+    }
+
+    fn pages_used(&self) -> Result<i64, StoreError> {
+        Ok(self.number("PRAGMA page_count")? - self.number("PRAGMA freelist_count")?)
+    }
+
+    /// Samples of all routes.
+    pub(super) fn samples(&self) -> Result<u64, StoreError> {
+        Ok(self.number("SELECT count(*) FROM samples")?.unsigned_abs())
+    }
+
+    /// Ids by signature, oldest first.
+    pub(super) fn ids(&self, route: &str) -> Result<BTreeMap<String, Vec<u64>>, StoreError> {
+        let mut asked = self.db.prepare_cached(
+            "SELECT signature, sample FROM sightings WHERE route = ? ORDER BY signature, sample",
+        )?;
+        let rows = asked.query_map([route], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut ids: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for row in rows {
+            let (signature, id): (String, i64) = row?;
+            ids.entry(signature).or_default().push(id.unsigned_abs());
+        }
+        Ok(ids)
+    }
+
+    /// One sample, if it is there and of this route.
+    pub(super) fn sample(&self, route: &str, id: u64) -> Result<Option<Sample>, StoreError> {
+        let mut asked = self.db.prepare_cached("SELECT text FROM samples WHERE id = ? AND route = ?")?;
+        let text: Option<String> =
+            asked.query_row(params![signed(id), route], |row| row.get(0)).optional()?;
+        let sample: Option<Sample> = text.map(|text| parsed(&text)).transpose()?;
+        Ok(sample.map(|sample| Sample { id, ..sample }))
+    }
+
+    /// What was asked in all samples of a route, oldest first.
+    pub(super) fn requests(&self, route: &str) -> Result<Vec<SampleRequest>, StoreError> {
+        let mut asked = self.db.prepare_cached("SELECT text FROM samples WHERE route = ? ORDER BY id")?;
+        let texts = asked.query_map([route], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+        texts.iter().map(|text| parsed::<Sample>(text).map(|sample| sample.request)).collect()
+    }
+
+    /// Deletes everything of a route, and says how many samples there were.
+    pub(super) fn forget(&mut self, route: &str) -> Result<u64, StoreError> {
+        let transaction = self.db.transaction()?;
+        transaction.execute("DELETE FROM counts WHERE route = ?", [route])?;
+        transaction.execute("DELETE FROM sightings WHERE route = ?", [route])?;
+        let deleted = transaction.execute("DELETE FROM samples WHERE route = ?", [route])?;
+        transaction.commit()?;
+        Ok(deleted as u64)
+    }
+
+    /// Deletes samples of a route that were kept before.
+    pub(super) fn forget_before(&mut self, route: &str, before_ms: u64) -> Result<(), StoreError> {
+        let transaction = self.db.transaction()?;
+        let before = params![route, signed(before_ms)];
+        transaction.execute("DELETE FROM samples WHERE route = ? AND kept_ms < ?", before)?;
+        delete_unfounded(&transaction)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Deletes samples that were kept before.
+    pub(super) fn expire(&mut self, before_ms: u64) -> Result<(), StoreError> {
+        let transaction = self.db.transaction()?;
+        transaction.execute("DELETE FROM samples WHERE kept_ms < ?", [signed(before_ms)])?;
+        delete_unfounded(&transaction)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// The journal into the file.
+    #[cfg(test)]
+    pub(super) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        Ok(self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
+    fn number(&self, asked: &str) -> Result<i64, StoreError> {
+        Ok(self.db.prepare_cached(asked)?.query_row([], |row| row.get(0))?)
+    }
+}
+
+/// Of one signature, the oldest and the newest few stay.
+fn thin_out(db: &Connection, route: &str, signature: &str, bounds: Bounds) -> Result<(), StoreError> {
+    let mut middle = db.prepare_cached(
+        "DELETE FROM sightings WHERE route = ?1 AND signature = ?2 AND sample NOT IN (
+             SELECT * FROM (SELECT sample FROM sightings WHERE route = ?1 AND signature = ?2 ORDER BY sample LIMIT ?3)
+             UNION
+             SELECT * FROM (SELECT sample FROM sightings WHERE route = ?1 AND signature = ?2
+                            ORDER BY sample DESC LIMIT ?4))",
+    )?;
+    middle.execute(params![route, signature, bounds.oldest, bounds.newest])?;
+    Ok(())
+}
+
+/// Whether there are more samples than there may be. Noise leaves room for mismatches.
+fn is_too_much(db: &Connection, sample: &Sample, bounds: Bounds) -> Result<bool, StoreError> {
+    let of_route_max = if sample.verdict == "noise" { bounds.of_route / 2 } else { bounds.of_route };
+    let mut of_route = db.prepare_cached("SELECT count(*) FROM samples WHERE route = ?")?;
+    let of_route: i64 = of_route.query_row([&sample.route], |row| row.get(0))?;
+    let all: i64 = db.prepare_cached("SELECT count(*) FROM samples")?.query_row([], |row| row.get(0))?;
+    Ok(of_route > i64::from(of_route_max) || all > i64::from(bounds.samples))
+}
+
+/// A sample that no signature needs any more.
+fn delete_unsighted(db: &Connection, route: &str) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "DELETE FROM samples WHERE route = ? AND NOT EXISTS (SELECT 1 FROM sightings WHERE sample = id)",
+    )?
+    .execute([route])?;
+    Ok(())
+}
+
+fn delete_unfounded(db: &Connection) -> Result<(), StoreError> {
+    db.execute("DELETE FROM sightings WHERE NOT EXISTS (SELECT 1 FROM samples WHERE id = sample)", [])?;
+    Ok(())
+}
+
+/// Moves a file that cannot be used out of the way, in place of the one that was moved before.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let aside = beside(".damaged");
+    fs::rename(path, &aside)?;
+    for ending in ["-wal", "-shm"] {
+        // Without its file it says nothing, and beside a new one it would be in the way.
+        let _ = fs::remove_file(beside(ending));
+    }
+    Ok(aside)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Damaged(format!("a sample: {error}")))
+}
+
+/// `SQLite` has no unsigned numbers.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step fails the test
+mod tests {
+    use super::*;
+    use crate::api::{SampleAnswer, SampleDifference};
+
+    const FEW: Bounds = Bounds { replaced_after_ms: 0, of_route: 10, samples: 15, ..Bounds::MEMORY };
+
+    fn sample(route: &str, verdict: &str, signature: &str, body: &str) -> Sample {
+        let answer = || SampleAnswer {
+            status: Some(200),
+            problem: None,
+            headers: Vec::new(),
+            body: Some(body.to_owned()),
+            seconds: None,
+        };
+        Sample {
+            version: 1,
+            id: 0,
+            route: route.to_owned(),
+            at: String::new(),
+            verdict: verdict.to_owned(),
+            shown: "legacy".to_owned(),
+            differences: vec![SampleDifference { signature: signature.to_owned(), pointer: None, count: 1 }],
+            request: SampleRequest {
+                method: "GET".to_owned(),
+                target: "/".to_owned(),
+                headers: Vec::new(),
+                body: None,
+                whole: true,
+            },
+            legacy: answer(),
+            candidate: answer(),
+        }
+    }
+
+    fn mismatch(route: &str, signature: &str) -> Sample {
+        sample(route, "mismatch", signature, "{}")
+    }
+
+    #[test]
+    fn the_oldest_and_the_newest_stay() {
+        let mut store = Store::in_memory(FEW).unwrap();
+        for time in 0..9 {
+            assert_eq!(store.keep(&mismatch("a", "/x value"), time).unwrap(), Outcome::Kept);
+        }
+        assert_eq!(store.ids("a").unwrap()["/x value"], [1, 2, 3, 7, 8, 9]);
+        assert_eq!(store.samples().unwrap(), 6);
+        assert_eq!(store.requests("a").unwrap().len(), 6);
+    }
+
+    #[test]
+    fn a_newer_one_is_not_wanted_at_once() {
+        let mut store = Store::in_memory(Bounds { replaced_after_ms: 1_000, ..FEW }).unwrap();
+        for time in 0..6 {
+            assert!(store.wants("a", ["/x value"].into_iter(), time).unwrap());
+            store.keep(&mismatch("a", "/x value"), time).unwrap();
+        }
+        assert!(!store.wants("a", ["/x value"].into_iter(), 1_004).unwrap());
+        assert!(store.wants("a", ["/x value"].into_iter(), 1_005).unwrap());
+        assert!(store.wants("a", ["/x value", "/y value"].into_iter(), 7).unwrap());
+    }
+
+    #[test]
+    fn a_route_and_all_routes_have_a_bound() {
+        let mut store = Store::in_memory(FEW).unwrap();
+        let mut keep = |route: &str, verdict: &str, number: usize| {
+            store.keep(&sample(route, verdict, &format!("/{number} value"), "{}"), 1).unwrap()
+        };
+        let kept = |outcomes: Vec<Outcome>| outcomes.iter().filter(|it| **it == Outcome::Kept).count();
+        assert_eq!(kept((0..20).map(|number| keep("a", "noise", number)).collect()), 5);
+        assert_eq!(kept((20..40).map(|number| keep("a", "mismatch", number)).collect()), 5);
+        assert_eq!(kept((0..20).map(|number| keep("b", "mismatch", number)).collect()), 5);
+        assert_eq!(store.samples().unwrap(), 15);
+        store.forget("a").unwrap();
+        assert_eq!((store.samples().unwrap(), store.ids("a").unwrap().len()), (5, 0));
+    }
+
+    /// Samples leave room for the counts.
+    #[test]
+    fn bytes_have_a_bound() {
+        let bounds = Bounds { pages_of_samples: 40, pages: 60, ..Bounds::MEMORY };
+        let mut store = Store::in_memory(bounds).unwrap();
+        let big = |number: usize| sample("a", "mismatch", &format!("/{number} value"), &"x".repeat(9_000));
+        let outcomes: Vec<_> = (0..40).map(|number| store.keep(&big(number), 1).unwrap()).collect();
+        let kept = outcomes.iter().filter(|it| **it == Outcome::Kept).count();
+        assert!((5..10).contains(&kept), "{kept}");
+        store.write_counts([("a", "x".repeat(20_000).as_str())].into_iter(), 1).unwrap();
+        let far_too_much = store.write_counts([("b", "x".repeat(200_000).as_str())].into_iter(), 1);
+        assert!(matches!(far_too_much, Err(StoreError::Full)), "{far_too_much:?}");
+        assert_eq!(store.counts(&["a", "b"], 0).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn samples_grow_old() {
+        let mut store = Store::in_memory(FEW).unwrap();
+        store.keep(&mismatch("a", "/x value"), 10).unwrap();
+        store.keep(&mismatch("a", "/x value"), 20).unwrap();
+        store.expire(20).unwrap();
+        assert_eq!(store.ids("a").unwrap()["/x value"], [2]);
+        assert_eq!(store.sample("a", 1).unwrap(), None);
+    }
+
+    #[test]
+    fn counts_of_routes_that_are_gone_grow_old() {
+        let mut store = Store::in_memory(FEW).unwrap();
+        store.write_counts([("here", "1"), ("gone", "2")].into_iter(), 10).unwrap();
+        assert_eq!(store.counts(&["here"], 11).unwrap(), [("here".to_owned(), "1".to_owned())]);
+        assert_eq!(store.counts(&[], 10).unwrap().len(), 2);
+    }
+
+    /// As while one process takes over from another, or somebody looks into the file.
+    #[test]
+    fn another_process_is_waited_for_but_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evidence.sqlite");
+        let mut store = Store::open(&path, FEW).unwrap();
+        assert_eq!(store.keep(&mismatch("a", "/x value"), 1).unwrap(), Outcome::Kept);
+        let other = Store::open(&path, FEW);
+        assert!(matches!(other, Err(StoreError::Unusable(_))), "{other:?}");
+        assert!(!folder.path().join("evidence.sqlite-shm").exists());
+        drop(store);
+        assert_eq!(Store::open(&path, FEW).unwrap().samples().unwrap(), 1);
+    }
+
+    #[test]
+    fn tables_of_another_version_are_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evidence.sqlite");
+        drop(Store::open(&path, FEW).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+        let opened = Store::open(&path, FEW);
+        assert!(
+            matches!(&opened, Err(StoreError::Damaged(found)) if found.contains("found 9")),
+            "{opened:?}"
+        );
+    }
+}
