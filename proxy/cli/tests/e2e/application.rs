@@ -7,12 +7,13 @@
 //! | `GET /events` | an endless stream (SSE) that counts, an event each 20 ms |
 //! | `GET /socket` | a WebSocket that says everything back |
 //! | `GET /api/order` | JSON with its name, and with a secret |
+//! | `GET /api/quote?one=N&other=N` | JSON: two prices with the fee on them, besides a number and a time that no two answers share |
 //! | `?ms=N` on anything else | its name, after N milliseconds |
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -88,6 +89,7 @@ async fn answer(name: &'static str, request: Request<Incoming>) -> Result<Respon
         "/events" => events(),
         "/socket" => socket(request),
         "/api/order" => order(name),
+        "/api/quote" => quote(name, query["one"], query["other"]),
         _ => {
             received(request.into_body()).await;
             if let Some(ms) = query.get("ms") {
@@ -122,6 +124,19 @@ async fn received(mut body: Incoming) -> String {
         }
     }
     bytes.to_string()
+}
+
+/// 2.5 % of the sum, rounded half up; the one that is named `per-line` rounds line by line.
+fn quote(name: &str, one: u64, other: u64) -> Response<AnyBody> {
+    let fee = |cents: u64| (cents * 25 + 500) / 1000;
+    let fee = if name == "per-line" { fee(one) + fee(other) } else { fee(one + other) };
+    let (number, now) =
+        (fastrand::u64(..), SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros());
+    let total = one + other + fee;
+    let text = format!(
+        r#"{{"number":"{number:016x}","at":{now},"lines":[{one},{other}],"fee_cents":{fee},"total_cents":{total}}}"#
+    );
+    Response::builder().header(CONTENT_TYPE, "application/json").body(full(text)).unwrap()
 }
 
 fn events() -> Response<AnyBody> {

@@ -29,6 +29,7 @@ mod process;
 mod raw;
 mod reloads;
 mod service;
+mod shadowing;
 mod shipped;
 mod stopping;
 mod trouble;

@@ -1,4 +1,4 @@
-//! How much shadowing may hold: copies in the queue, bytes, copies in flight.
+//! How much shadowing may hold: copies in the queue, bytes, copies in flight and copies not yet counted.
 //!
 //! Of one half of each, every route is sure of an equal part; what is left is anybody's. So a busy route, or one whose other
 //! arm hangs, cannot starve a quiet one.
@@ -12,12 +12,16 @@ const QUEUE: u64 = 1024;
 const BYTES: u64 = 64 << 20;
 /// Most copies on their way at a time.
 const INFLIGHT: u64 = 64;
+/// Most copies that have begun and are not counted yet: a mismatch is asked again first. When there are so many, no other
+/// begins, so that mismatches and matches are missed alike.
+const UNSETTLED: u64 = 256;
 
 /// All of it, of one gateway.
 pub(crate) struct Bounds {
     queue: Arc<Pot>,
     bytes: Arc<Pot>,
     inflight: Arc<Pot>,
+    unsettled: Arc<Pot>,
 }
 
 /// What one route takes of it.
@@ -25,6 +29,7 @@ pub(crate) struct RouteBounds {
     pub(crate) queue: Arc<Part>,
     pub(crate) bytes: Arc<Part>,
     pub(crate) inflight: Arc<Part>,
+    pub(crate) unsettled: Arc<Part>,
 }
 
 /// Something of which there is so much for all routes.
@@ -48,21 +53,31 @@ pub(crate) struct Portion {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { queue: Pot::of(QUEUE), bytes: Pot::of(BYTES), inflight: Pot::of(INFLIGHT) }
+        Self {
+            queue: Pot::of(QUEUE),
+            bytes: Pot::of(BYTES),
+            inflight: Pot::of(INFLIGHT),
+            unsettled: Pot::of(UNSETTLED),
+        }
     }
 }
 
 impl Bounds {
     /// So many routes shadow.
     pub(crate) fn share_between(&self, routes: usize) {
-        for pot in [&self.queue, &self.bytes, &self.inflight] {
+        for pot in [&self.queue, &self.bytes, &self.inflight, &self.unsettled] {
             pot.routes.store(routes.max(1) as u64, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn route(&self) -> RouteBounds {
         let part = |pot: &Arc<Pot>| Arc::new(Part { pot: Arc::clone(pot), taken: AtomicU64::new(0) });
-        RouteBounds { queue: part(&self.queue), bytes: part(&self.bytes), inflight: part(&self.inflight) }
+        RouteBounds {
+            queue: part(&self.queue),
+            bytes: part(&self.bytes),
+            inflight: part(&self.inflight),
+            unsettled: part(&self.unsettled),
+        }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -135,7 +150,12 @@ mod tests {
     use super::{Bounds, Portion, Pot};
 
     fn small(most: u64, routes: usize) -> Bounds {
-        let bounds = Bounds { queue: Pot::of(most), bytes: Pot::of(most), inflight: Pot::of(most) };
+        let bounds = Bounds {
+            queue: Pot::of(most),
+            bytes: Pot::of(most),
+            inflight: Pot::of(most),
+            unsettled: Pot::of(most),
+        };
         bounds.share_between(routes);
         bounds
     }

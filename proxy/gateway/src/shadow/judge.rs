@@ -1,9 +1,9 @@
 //! What both answers say of each other, what is learned from it, and what is asked again before it counts.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use banyan_compare::{Body, Differences, Observation, Signature, Verdict, compare};
+use banyan_compare::{Body, Differences, Observation, Rechecked, Verdict, compare};
 use banyan_routes::{Arm, Destination};
 use http::header::HeaderMap;
 use jiff::Timestamp;
@@ -18,6 +18,9 @@ use super::witness::Shadowed;
 use super::{LiveShadow, is_drawn, other};
 use crate::comparisons::{Asked, Compared, Comparisons, locked};
 use crate::metrics::{ShadowResult, ShadowVerdict};
+
+/// Between two looks whether one more may be on its way.
+const FLIGHT_AFTER: Duration = Duration::from_millis(10);
 
 pub(super) struct Judge {
     worker: usize,
@@ -97,31 +100,31 @@ impl Judge {
         let state = Arc::clone(&recheck.job.state);
         let Some(shadow) = &state.route(Some(recheck.job.route)).shadow else { return };
         sleep(shadow.comparing.recheck_after).await;
-        let Some(_flight) = shadow.bounds.inflight.take(1) else { return self.stays(recheck) };
-        let (job, again) = (&recheck.job, ShadowResult::Again);
+        let Some(_flight) = flight(shadow).await else { return self.stays(recheck) };
+        let (job, counts) = (&recheck.job, ShadowResult::Again);
         let (legacy, candidate) = tokio::join!(
-            self.ask(job, shadow, Arm::Legacy, again),
-            self.ask(job, shadow, Arm::Candidate, again)
+            self.ask(job, shadow, Arm::Legacy, counts),
+            self.ask(job, shadow, Arm::Candidate, counts)
         );
+        // No answer says nothing, so that the mismatch stands.
         let (Some(legacy), Some(candidate)) = (legacy, candidate) else { return self.stays(recheck) };
-        let verdict = Pair::both(legacy, candidate).compared(shadow);
-        let verdict = locked(&shadow.known).learning.settle(verdict);
-        match verdict {
-            Verdict::Mismatch(second) => {
-                let differences = persisting(recheck.differences, &second);
-                self.record(&recheck.job, shadow, recheck.pair, Verdict::Mismatch(differences), false);
+        let again = Pair::both(legacy, candidate);
+        let with_itself = compare(&recheck.pair.legacy, &again.legacy, &shadow.comparing.rules, today());
+        let Recheck { job, pair, differences } = recheck;
+        match banyan_compare::recheck(differences.clone(), &again.compared(shadow), &with_itself) {
+            Rechecked::Stays(differences) => {
+                let verdict = locked(&shadow.known).learning.settle(Verdict::Mismatch(differences));
+                self.record(&job, shadow, pair, verdict, false);
             }
-            // No answer says nothing, so that the mismatch stands.
-            Verdict::Incomparable(_) => self.stays(recheck),
-            Verdict::Match | Verdict::Ignored(_) | Verdict::Noise(_) => {
-                let first = Verdict::Mismatch(recheck.differences);
-                self.record(&recheck.job, shadow, recheck.pair, first, true);
+            Rechecked::Noise(differences) => {
+                self.record(&job, shadow, pair, Verdict::Noise(differences), false);
             }
+            Rechecked::Transient => self.record(&job, shadow, pair, Verdict::Mismatch(differences), true),
         }
     }
 
     /// It counts as it is.
-    pub(super) fn stays(&self, recheck: Recheck) {
+    fn stays(&self, recheck: Recheck) {
         let Recheck { job, pair, differences } = recheck;
         let state = Arc::clone(&job.state);
         if let Some(shadow) = &state.route(Some(job.route)).shadow {
@@ -215,14 +218,17 @@ fn learn(shadow: &LiveShadow, verdict: Verdict, twice: Option<&Verdict>) -> Verd
     learning.settle(verdict)
 }
 
-/// What is in both; all of the first where nothing is, since something differed each time.
-fn persisting(first: Differences, second: &Differences) -> Differences {
-    let is_in_both = |signature: &Signature| second.signatures().any(|other| other == signature);
-    if !first.signatures().any(is_in_both) {
-        return first;
+/// Waits until one more may be on its way. Who has a mismatch in hand does not give up where a match would not have to wait:
+/// then only mismatches would be lost.
+async fn flight(shadow: &LiveShadow) -> Option<Portion> {
+    let deadline = Instant::now() + shadow.settings.timeout;
+    loop {
+        let flight = shadow.bounds.inflight.take(1);
+        if flight.is_some() || Instant::now() >= deadline {
+            return flight;
+        }
+        sleep(FLIGHT_AFTER).await;
     }
-    let kept = first.kept.into_iter().filter(|found| is_in_both(&found.signature)).collect();
-    Differences { kept, ..first }
 }
 
 /// `Banyan-*` is said to Banyan, and no part of the answer.

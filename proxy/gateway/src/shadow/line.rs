@@ -21,6 +21,15 @@ struct Queue {
     jobs: VecDeque<Box<Shadowed>>,
 }
 
+/// Whose turn it is, with what it takes of its route's bounds.
+pub(super) struct Next {
+    pub(super) job: Box<Shadowed>,
+    /// Until the other arm has been asked.
+    pub(super) flight: Portion,
+    /// Until it has been counted.
+    pub(super) unsettled: Portion,
+}
+
 impl Line {
     pub(super) fn push(&mut self, job: Box<Shadowed>) {
         let Some(bounds) = job.shadow().map(|shadow| Arc::clone(&shadow.bounds)) else { return };
@@ -31,10 +40,11 @@ impl Line {
     }
 
     /// Whose turn it is among the routes that may have one more on its way.
-    pub(super) fn next(&mut self) -> Option<(Box<Shadowed>, Portion)> {
+    pub(super) fn next(&mut self) -> Option<Next> {
         for _ in 0..self.0.len() {
             let mut queue = self.0.pop_front()?;
-            let Some(flight) = queue.bounds.inflight.take(1) else {
+            let portions = (queue.bounds.inflight.take(1), queue.bounds.unsettled.take(1));
+            let (Some(flight), Some(unsettled)) = portions else {
                 self.0.push_back(queue);
                 continue;
             };
@@ -44,7 +54,7 @@ impl Line {
             }
             if let Some(mut job) = job {
                 job.place = None;
-                return Some((job, flight));
+                return Some(Next { job, flight, unsettled });
             }
         }
         None

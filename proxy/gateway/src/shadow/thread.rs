@@ -6,19 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Builder;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
-use super::bounds::Portion;
-use super::judge::{Judge, Recheck};
-use super::line::Line;
+use super::judge::Judge;
+use super::line::{Line, Next};
 use super::witness::Shadowed;
 use crate::comparisons::Comparisons;
 use crate::metrics::Metrics;
-
-/// Most mismatches that wait to be asked again.
-const RECHECKS: usize = 256;
 
 /// Clients come first where processors are few.
 const NICE: i32 = 10;
@@ -45,21 +41,21 @@ struct Desk {
     metrics: Arc<Metrics>,
     worker: usize,
     line: Line,
-    open: JoinSet<Option<Box<Recheck>>>,
-    rechecks: Arc<Semaphore>,
+    open: JoinSet<()>,
+    /// One has been asked, so that another may be on its way.
+    landed: Arc<Notify>,
 }
 
 impl Desk {
     fn new(judge: Arc<Judge>, metrics: Arc<Metrics>, worker: usize) -> Self {
-        let rechecks = Arc::new(Semaphore::new(RECHECKS));
-        Self { judge, metrics, worker, line: Line::default(), open: JoinSet::new(), rechecks }
+        Self { judge, metrics, worker, line: Line::default(), open: JoinSet::new(), landed: Arc::default() }
     }
 
     /// Until there is no worker left.
     async fn work(mut self, mut jobs: mpsc::Receiver<Box<Shadowed>>) {
         loop {
-            while let Some((job, flight)) = self.line.next() {
-                self.begin(job, flight);
+            while let Some(next) = self.line.next() {
+                self.begin(next);
             }
             let deadline = self.line.deadline();
             tokio::select! {
@@ -68,41 +64,30 @@ impl Desk {
                     None => return,
                 },
                 Some(done) = self.open.join_next() => self.ended(done),
+                () = self.landed.notified() => {}
                 () = until(deadline) => self.line.drop_late(Instant::now(), self.worker),
             }
         }
     }
 
-    fn begin(&mut self, job: Box<Shadowed>, flight: Portion) {
-        let judge = Arc::clone(&self.judge);
+    fn begin(&mut self, Next { job, flight, unsettled }: Next) {
+        let (judge, landed) = (Arc::clone(&self.judge), Arc::clone(&self.landed));
         self.open.spawn(async move {
             let recheck = judge.handle(job).await;
             drop(flight);
-            recheck
-        });
-    }
-
-    fn ended(&mut self, done: Result<Option<Box<Recheck>>, JoinError>) {
-        match done {
-            Ok(None) => {}
-            Ok(Some(recheck)) => self.recheck(recheck),
-            Err(error) => {
-                self.metrics.panicked(self.worker);
-                tracing::error!(%error, "a comparison failed");
+            landed.notify_one();
+            if let Some(recheck) = recheck {
+                Box::pin(judge.recheck(*recheck)).await;
             }
-        }
+            drop(unsettled);
+        });
     }
 
-    fn recheck(&mut self, recheck: Box<Recheck>) {
-        let judge = Arc::clone(&self.judge);
-        let Ok(permit) = Arc::clone(&self.rechecks).try_acquire_owned() else {
-            return judge.stays(*recheck);
-        };
-        self.open.spawn(async move {
-            Box::pin(judge.recheck(*recheck)).await;
-            drop(permit);
-            None
-        });
+    fn ended(&self, done: Result<(), JoinError>) {
+        if let Err(error) = done {
+            self.metrics.panicked(self.worker);
+            tracing::error!(%error, "a comparison failed");
+        }
     }
 }
 
