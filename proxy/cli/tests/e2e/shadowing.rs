@@ -40,7 +40,7 @@ async fn legacy_against_itself_raises_no_alarm() {
     let found = compared(&banyan, many).await;
     load.stop().await.assert_clean();
     let (ratio, compared) = (&found["mismatch_ratio"], &found["counts"]["compared"]);
-    eprintln!("A/A over {compared} comparisons: {ratio}");
+    eprintln!("A/A over {compared} comparisons: {ratio}; {}", found["signatures"]);
     assert_eq!(found["counts"]["mismatch"], 0, "{found}");
     assert!(!is_full() || ratio["upper"].as_f64().unwrap() < 0.001, "{ratio}");
 }

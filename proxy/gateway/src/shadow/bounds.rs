@@ -30,7 +30,12 @@ pub(crate) struct RouteBounds {
     pub(crate) bytes: Arc<Part>,
     pub(crate) inflight: Arc<Part>,
     pub(crate) unsettled: Arc<Part>,
+    /// Mismatches that could be asked again now, were there room for one more on its way: they go before what is new.
+    due: AtomicU64,
 }
+
+/// A mismatch that is due to be asked again, until dropped.
+pub(crate) struct Due(Arc<RouteBounds>);
 
 /// Something of which there is so much for all routes.
 struct Pot {
@@ -77,6 +82,7 @@ impl Bounds {
             bytes: part(&self.bytes),
             inflight: part(&self.inflight),
             unsettled: part(&self.unsettled),
+            due: AtomicU64::new(0),
         }
     }
 
@@ -86,6 +92,23 @@ impl Bounds {
 
     pub(crate) fn inflight(&self) -> u64 {
         self.inflight.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl RouteBounds {
+    pub(crate) fn is_due(self: &Arc<Self>) -> Due {
+        self.due.fetch_add(1, Ordering::Relaxed);
+        Due(Arc::clone(self))
+    }
+
+    pub(crate) fn has_due(&self) -> bool {
+        self.due.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        self.0.due.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -222,6 +222,7 @@ fn learn(shadow: &LiveShadow, verdict: Verdict, twice: Option<&Verdict>) -> Verd
 /// then only mismatches would be lost.
 async fn flight(shadow: &LiveShadow) -> Option<Portion> {
     let deadline = Instant::now() + shadow.settings.timeout;
+    let _due = shadow.bounds.is_due();
     loop {
         let flight = shadow.bounds.inflight.take(1);
         if flight.is_some() || Instant::now() >= deadline {

@@ -43,6 +43,10 @@ impl Line {
     pub(super) fn next(&mut self) -> Option<Next> {
         for _ in 0..self.0.len() {
             let mut queue = self.0.pop_front()?;
+            if queue.bounds.has_due() {
+                self.0.push_back(queue);
+                continue;
+            }
             let portions = (queue.bounds.inflight.take(1), queue.bounds.unsettled.take(1));
             let (Some(flight), Some(unsettled)) = portions else {
                 self.0.push_back(queue);
