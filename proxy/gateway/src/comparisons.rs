@@ -55,6 +55,7 @@ pub struct Comparisons {
     routes: Mutex<BTreeMap<Arc<str>, Arc<Mutex<RouteComparisons>>>>,
     follower: Mutex<Option<SyncSender<Compared>>>,
     missed: AtomicU64,
+    missed_differences: AtomicU64,
 }
 
 /// What is known of the comparisons of one route.
@@ -87,6 +88,11 @@ impl Comparisons {
     /// Comparisons that the follower did not take in time.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Of these, mismatches and noise: what a sample could have been made of.
+    pub fn missed_differences(&self) -> u64 {
+        self.missed_differences.load(Ordering::Relaxed)
     }
 
     /// Forgets all of one route. False when there was nothing.
@@ -123,9 +129,11 @@ impl Comparisons {
 
     /// Tells the follower, who is never waited for.
     pub(crate) fn tell(&self, compared: Compared) {
+        let differs = matches!(compared.verdict, Verdict::Mismatch(_) | Verdict::Noise(_));
         let follower = locked(&self.follower);
         if follower.as_ref().is_some_and(|follower| follower.try_send(compared).is_err()) {
             self.missed.fetch_add(1, Ordering::Relaxed);
+            self.missed_differences.fetch_add(u64::from(differs), Ordering::Relaxed);
         }
     }
 

@@ -36,7 +36,7 @@ struct Written {
 
 impl Keeper {
     pub(super) fn new(shared: Shared, inbox: Receiver<Compared>) -> Self {
-        let missed = shared.comparisons.missed();
+        let missed = shared.comparisons.missed_differences();
         Self { shared, inbox, written: BTreeMap::new(), missed, exports: 0 }
     }
 
@@ -118,7 +118,7 @@ impl Keeper {
 
     /// Counts to the disk, where they changed.
     pub(super) fn look(&mut self) {
-        let missed = self.shared.comparisons.missed();
+        let missed = self.shared.comparisons.missed_differences();
         self.shared.dropped(Dropped::Missed, missed.saturating_sub(self.missed));
         self.missed = missed;
         self.export();
