@@ -100,6 +100,51 @@ def summary(rows):
     return medians
 
 
+def mirrored(target):
+    """The same answers with and without copies of all requests to another backend, in pairs of rounds.
+
+    Copies by Banyan are compared, those by nginx are thrown away; HAProxy has none. Serving CPU is that of all threads but
+    the one that Banyan makes copies on, which shares the core.
+    """
+
+    def run(engines, cores, rounds, seconds):
+        able = [engine for engine in engines if engine.name != "haproxy"]
+        samples = {engine.name: {"off": [], "on": []} for engine in able}
+        for engine in able:
+            for _ in range(rounds):
+                for mode, path in (("off", "/api/plain/7"), ("on", target)):
+                    samples[engine.name][mode].append(paired_round(engine, cores, path, seconds))
+        return {name: ratios(**rows) for name, rows in samples.items()}
+
+    return run
+
+
+def paired_round(engine, cores, path, seconds):
+    before = engine.process.serving_cpu_seconds()
+    result = wrk(engine, cores, path, seconds)
+    serving = engine.process.serving_cpu_seconds() - before
+    if result["not_2xx"] or not result["requests"]:
+        raise Failed(f"{engine.name} failed under load: {result}")
+    return {
+        "requests_per_second": result["requests"] * 1e6 / result["duration_us"],
+        "serving_us_per_request": serving * 1e6 / result["requests"],
+        "p99_ms": result["p99_us"] / 1000,
+        "errors": result["socket_errors"],
+    }
+
+
+def ratios(off, on):
+    """Medians of both, and the median of on / off over the pairs."""
+    figures = {}
+    for key in ("requests_per_second", "serving_us_per_request", "p99_ms"):
+        for mode, rows in (("off", off), ("on", on)):
+            figures[f"{key}_{mode}"] = round(statistics.median(row[key] for row in rows), 3)
+        pairs = [after[key] / max(before[key], 1e-9) for before, after in zip(off, on, strict=True)]
+        figures[f"{key}_ratio"] = round(statistics.median(pairs), 3)
+    figures["errors_on"] = sum(row["errors"] for row in on)
+    return figures
+
+
 def idle(engines, _cores, _rounds, _seconds):
     """Keep-alive connections that have asked once and now wait: bytes each, in the proxy's memory."""
     wanted = min(IDLE_CONNECTIONS, open_files() - 500)
@@ -152,4 +197,6 @@ CASES = {
     "body-10k": load("/api/orders/10k"),
     "body-1m": load("/api/orders/1m"),
     "idle": idle,
+    "shadow": mirrored("/api/mirrored/7"),
+    "shadow-hanging": mirrored("/api/hanging/7"),
 }

@@ -65,6 +65,16 @@ class Process:
             system += int(fields[12])
         return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
 
+    def serving_cpu_seconds(self):
+        """All of it but for the thread that serves nobody."""
+        ticks = 0
+        for pid in self.tree():
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                if (task / "comm").read_text().strip() != "banyan-shadow":
+                    fields = (task / "stat").read_text().rpartition(")")[2].split()
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICKS_PER_SECOND
+
     def rss_bytes(self):
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES for pid in self.tree())
 
@@ -95,6 +105,17 @@ class Engine:
 
     def stop(self):
         self.process.stop()
+
+
+class Hanging:
+    """A backend that takes connections and answers nothing: the kernel accepts for it."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self.port = self.listener.getsockname()[1]
+
+    def stop(self):
+        self.listener.close()
 
 
 def start_backend(directory, ports, cores):

@@ -104,7 +104,7 @@ pub(crate) struct Progress {
     ended: AtomicBool,
     end: Notify,
     /// Kept for a copy. Nobody else wants the lock while the body goes on.
-    capture: Option<Mutex<Option<Capture>>>,
+    capture: Option<Box<Mutex<Option<Capture>>>>,
 }
 
 impl RequestBody {
@@ -124,7 +124,7 @@ impl RequestBody {
 impl Progress {
     pub(crate) fn begin(capture: Option<Capture>) -> Arc<Self> {
         Arc::new(Self {
-            capture: capture.map(|capture| Mutex::new(Some(capture))),
+            capture: capture.map(|capture| Box::new(Mutex::new(Some(capture)))),
             started: Instant::now(),
             bytes: AtomicU64::new(0),
             last_moved_ms: AtomicU64::new(0),
@@ -161,7 +161,7 @@ impl Progress {
 
     /// What was kept of the body; taken once.
     pub(crate) fn captured(&self) -> Option<Captured> {
-        self.capture(|capture| capture.take()).flatten().map(Capture::finish)
+        self.capture(Option::take).flatten().map(Capture::finish)
     }
 
     fn capture<T>(&self, with: impl FnOnce(&mut Option<Capture>) -> T) -> Option<T> {

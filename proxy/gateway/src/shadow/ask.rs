@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use banyan_compare::{Answer, Body, Failure, Observation};
 use banyan_routes::{Arm, ShadowWrites};
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -38,6 +38,13 @@ pub(super) struct Heard {
     pub(super) build: Option<HeaderValue>,
     /// Memory of the answer.
     pub(super) held: Option<Portion>,
+}
+
+/// What was kept of the body of an answer, and whether nothing more of it will come.
+struct Kept {
+    body: Body,
+    held: Option<Portion>,
+    is_whole: bool,
 }
 
 /// One question to one server.
@@ -174,8 +181,8 @@ impl Question<'_> {
         if self.kind == Kind::DryRun && !is_honoured(&head.headers) {
             self.end_dry_runs();
         }
-        let (body, held) = self.body(&head.headers, &mut incoming).await;
-        if incoming.is_end_stream() {
+        let Kept { body, held, is_whole } = self.body(&head.headers, &mut incoming).await;
+        if is_whole {
             self.server.pool.give_back(lease, Instant::now());
         }
         let build = head.headers.get(BANYAN_BUILD).cloned();
@@ -183,23 +190,25 @@ impl Question<'_> {
         Heard { observation: Observation::Answered(answer), build, held }
     }
 
-    async fn body(&self, headers: &http::HeaderMap, incoming: &mut Incoming) -> (Body, Option<Portion>) {
+    async fn body(&self, headers: &HeaderMap, incoming: &mut Incoming) -> Kept {
+        let left = |body| Kept { body, held: None, is_whole: false };
         if is_event_stream(headers) {
-            return (Body::Streaming, None);
+            return left(Body::Streaming);
         }
         let most = self.shadow.settings.max_body;
         if most == 0 {
             // For the connection's sake.
-            let _ = timeout_at(self.deadline, drain(incoming)).await;
-            return (Body::HeadOnly, None);
+            let is_whole = timeout_at(self.deadline, drain(incoming)).await == Ok(true);
+            return Kept { is_whole, ..left(Body::HeadOnly) };
         }
         let Some(mut capture) = Capture::begin(most, &self.shadow.bounds.bytes) else {
-            return (Body::TooLarge, None);
+            return left(Body::TooLarge);
         };
         if timeout_at(self.deadline, read(incoming, &mut capture)).await.is_err() {
             capture.broken();
         }
-        capture.finish().into_body()
+        let (body, held) = capture.finish().into_body();
+        Kept { is_whole: matches!(body, Body::Complete(_)), body, held }
     }
 
     /// Loudly: it agreed, and then answered as if it had done what it was sent.

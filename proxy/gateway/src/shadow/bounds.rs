@@ -1,7 +1,7 @@
 //! How much shadowing may hold: copies in the queue, bytes, copies in flight.
 //!
-//! Half of each is anybody's. Of the other half every route is sure of an equal part, so that a busy route, or one whose
-//! other arm hangs, cannot starve a quiet one.
+//! Of one half of each, every route is sure of an equal part; what is left is anybody's. So a busy route, or one whose other
+//! arm hangs, cannot starve a quiet one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,8 +79,12 @@ impl Pot {
         Arc::new(Self { most, taken: AtomicU64::new(0), routes: AtomicU64::new(1) })
     }
 
-    fn sure_part(&self) -> u64 {
-        (self.most / 2 / self.routes.load(Ordering::Relaxed)).max(1)
+    /// What every route is sure of, and how much may be taken in all by those who have that already: the parts of all
+    /// others stay free.
+    fn parts(&self) -> (u64, u64) {
+        let routes = self.routes.load(Ordering::Relaxed);
+        let sure = (self.most / 2 / routes).max(1);
+        (sure, self.most.saturating_sub((routes - 1) * sure).max(self.most / 2))
     }
 }
 
@@ -96,8 +100,9 @@ impl Portion {
     /// Takes more of the same; false where that is more than the route may have now.
     pub(crate) fn grow(&mut self, count: u64) -> bool {
         let Part { pot, taken } = &*self.part;
-        let is_sure = taken.load(Ordering::Relaxed) + count <= pot.sure_part();
-        let most = if is_sure { pot.most } else { pot.most / 2 };
+        let (sure, anybodys) = pot.parts();
+        let is_sure = taken.load(Ordering::Relaxed) + count <= sure;
+        let most = if is_sure { pot.most } else { anybodys };
         let more = |all: u64| (all + count <= most).then(|| all + count);
         if pot.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
             return false;
@@ -140,12 +145,19 @@ mod tests {
         let bounds = small(100, 5);
         let (busy, quiet) = (bounds.route().bytes, bounds.route().bytes);
         let mut held: Vec<Portion> = std::iter::from_fn(|| busy.take(1)).collect();
-        assert_eq!(held.len(), 50);
-        held.extend(std::iter::from_fn(|| quiet.take(1)));
         assert_eq!(held.len(), 60);
-        assert_eq!(bounds.bytes(), 60);
+        held.extend(std::iter::from_fn(|| quiet.take(1)));
+        assert_eq!(held.len(), 70);
+        assert_eq!(bounds.bytes(), 70);
         held.clear();
         assert_eq!(bounds.bytes(), 0);
+    }
+
+    #[test]
+    fn one_route_alone_has_all_of_it() {
+        let bounds = small(100, 1);
+        let part = bounds.route().bytes;
+        assert_eq!(std::iter::from_fn(|| part.take(1)).collect::<Vec<_>>().len(), 100);
     }
 
     proptest! {

@@ -141,7 +141,7 @@ impl Judge {
                 evidence.record(&verdict, &legacy, &candidate, now_ms);
             }
         }
-        shadow.metrics.verdict(self.worker, ShadowVerdict::of(&verdict, is_transient));
+        let counted = ShadowVerdict::of(&verdict, is_transient);
         if let Verdict::Incomparable(incomparable) = &verdict {
             shadow.metrics.incomparable(self.worker, incomparable.reason);
         }
@@ -156,6 +156,8 @@ impl Judge {
             is_transient,
             redact: Arc::clone(&shadow.comparing.redact),
         });
+        // Last: whoever sees the count finds all else there.
+        shadow.metrics.verdict(self.worker, counted);
     }
 
     /// What is known of a candidate is known of one build of it.

@@ -99,7 +99,7 @@ impl Desk {
             return judge.stays(*recheck);
         };
         self.open.spawn(async move {
-            judge.recheck(*recheck).await;
+            Box::pin(judge.recheck(*recheck)).await;
             drop(permit);
             None
         });

@@ -130,11 +130,11 @@ impl Witness {
         self.answer = Some(AnswerHead { status, headers: headers.clone() });
         self.body = if is_event_stream(headers) {
             AnswerBody::Left(Body::Streaming)
+        } else if most == 0 {
+            AnswerBody::Left(Body::HeadOnly)
         } else {
-            match Capture::begin(most, &shadow.bounds.bytes) {
-                Some(capture) if most > 0 => AnswerBody::Kept(capture),
-                _ => AnswerBody::Left(Body::HeadOnly),
-            }
+            let capture = Capture::begin(most, &shadow.bounds.bytes);
+            capture.map_or(AnswerBody::Left(Body::TooLarge), AnswerBody::Kept)
         };
         matches!(self.body, AnswerBody::Left(Body::Streaming))
     }

@@ -82,6 +82,12 @@ impl Client {
         std::mem::take(&mut self.unread)
     }
 
+    /// An answer, or as much of it as comes before the other side closes.
+    pub(crate) async fn rest_of_one(&mut self) {
+        let mut rest = Vec::new();
+        let _ = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("an end in time");
+    }
+
     pub(crate) async fn head(&mut self) -> Answer {
         let head = String::from_utf8(self.until(b"\r\n\r\n").await).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

@@ -5,7 +5,7 @@
 
 mod grpc;
 mod requests;
-mod servers;
+pub(crate) mod servers;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

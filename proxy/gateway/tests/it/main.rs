@@ -28,6 +28,7 @@ mod proxy_protocol;
 mod refusals;
 mod secure;
 mod seeds;
+mod shadow;
 mod splitting;
 mod tls;
 mod upgrades;
