@@ -49,6 +49,11 @@ pub(super) fn perform(args: &ReplayArgs, settings: &Settings) -> Result<Exit, Fa
     if screen::stderr_is_terminal() {
         screen::say_again("");
     }
+    for (arm, application) in [("legacy", &legacy), ("the candidate", &candidate)] {
+        if let Some(trouble) = application.trouble() {
+            screen::say_warning(&screen::printable(&format!("{arm} gave {trouble}")));
+        }
+    }
     result::conclude(&replayed, args)
 }
 

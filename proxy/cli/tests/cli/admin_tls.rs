@@ -80,12 +80,30 @@ fn commands_ask_over_tls_and_believe_only_its_authority() {
     let (code, text) = ready(&address.to_string(), None);
     assert!(code == Some(4), "plain HTTP: {text}");
 
+    replays_over_tls(&files, &by_name);
+
     files.renew();
     let deadline = Instant::now() + DEADLINE;
     while ready(&by_name, Some(&ca)).0 != Some(0) {
         assert!(Instant::now() < deadline, "the new certificate is not used");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Both arms are one here, so nothing differs.
+fn replays_over_tls(files: &Files, by_name: &str) {
+    let asked = files.path("asked.jsonl");
+    std::fs::write(&asked, r#"{"request":{"method":"GET","target":"/healthz"}}"#).unwrap();
+    let replay = |ca: &[&str]| {
+        let mut command = banyan();
+        command.args(["replay", "--legacy", by_name, "--candidate", by_name, "--jsonl"]).arg(&asked).args(ca);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(replay(&["--ca", &files.shown("ca.pem")]), (Some(0), String::new()));
+    let (code, text) = replay(&[]);
+    assert!(code == Some(1) && text.contains("no answer to `GET /healthz`: "), "{text}");
+    assert!(text.contains("certificate") && text.contains("no data is no pass"), "{text}");
 }
 
 #[test]

@@ -58,19 +58,24 @@ impl Banyan {
         std::fs::write(folder.path().join("routes.toml"), routes).unwrap();
         let (address, admin) = (free_address(), free_address());
         install(&folder.path().join("banyan"));
-        let mut command = Command::new(folder.path().join("banyan"));
-        command.current_dir(folder.path()).arg("run").args(flags).envs(environment.iter().copied());
-        for (name, value) in
-            [("--routes", "routes.toml"), ("--listen", &address.to_string()), ("--admin", &admin.to_string())]
-        {
-            command.args([name, value]);
-        }
-        command.args(["--threads", "2"]);
+        let mut command = run(folder.path(), address, admin);
+        command.args(flags).envs(environment.iter().copied());
         let process = Process::start("banyan", &mut command, folder.path());
         let mut banyan = Self { address, admin, process, folder };
         banyan.process.listens_on(banyan.admin).await;
         until("ready", async || banyan.is_ready().await).await;
         banyan
+    }
+
+    /// Ends it by this signal, and runs it anew with its routes.toml and its state.
+    pub(crate) async fn restart_after(&mut self, signal: &str) {
+        self.signal(signal);
+        self.ended().await;
+        let mut command = run(self.folder.path(), self.address, self.admin);
+        command.args(["--state-dir", "state"]);
+        self.process = Process::start("again", &mut command, self.folder.path());
+        self.process.listens_on(self.admin).await;
+        until("ready again", async || self.is_ready().await).await;
     }
 
     /// Everything to one upstream.
@@ -163,6 +168,14 @@ impl Banyan {
     pub(crate) fn said(&self) -> String {
         self.process.said()
     }
+}
+
+/// `banyan run` in this folder.
+fn run(folder: &Path, address: SocketAddr, admin: SocketAddr) -> Command {
+    let mut command = Command::new(folder.join("banyan"));
+    command.current_dir(folder).arg("run").args(["--routes", "routes.toml", "--threads", "2"]);
+    command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
+    command
 }
 
 /// The program under test as a file of its own.

@@ -83,6 +83,23 @@ async fn what_differs_is_told_and_survives_an_upgrade() {
     }
 }
 
+/// An end in order loses nothing. A kill loses what was counted in the last seconds, and no sample.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_found_survives_a_restart_and_a_kill() {
+    let (_legacy, _candidate, mut banyan) = shadowing().await;
+    ask(&banyan, 10).await;
+    counted(&banyan, 10).await;
+    banyan.restart_after("-TERM").await;
+    let before = evidence(&banyan).await;
+    assert_eq!(before["counts"]["mismatch"], 10, "{}", banyan.said());
+    banyan.restart_after("-KILL").await;
+    let after = evidence(&banyan).await;
+    assert_eq!(after["kept"]["place"], "disk", "{}", banyan.said());
+    assert_eq!(after["counts"], before["counts"]);
+    assert_eq!(after["signatures"][0]["samples"], before["signatures"][0]["samples"]);
+    assert!(!banyan.said().contains("damaged"), "{}", banyan.said());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_recorded_is_replayed_without_the_proxy() {
     let (legacy, candidate, banyan) = shadowing().await;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
 use banyan_compare::store;
-use banyan_gateway::Compared;
+use banyan_gateway::{Compared, RouteComparisons};
 
 use super::store::Outcome;
 use super::{Dropped, Shared, bounds::Bounds, sample};
@@ -14,10 +14,10 @@ use crate::api::RecordedRequest;
 use crate::clock;
 
 /// Time between two looks at the counts.
-const EXPORT_EVERY: Duration = Duration::from_secs(3);
+const EXPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// Looks at the counts between two looks for what is too old.
-const EXPORTS_PER_EXPIRY: u32 = 200;
+/// Time between two looks for what is too old.
+const EXPIRE_EVERY: Duration = Duration::from_mins(10);
 
 /// What the thread knows.
 pub(super) struct Keeper {
@@ -26,7 +26,10 @@ pub(super) struct Keeper {
     /// By route: what was written last, and since when it counted.
     written: BTreeMap<String, Written>,
     missed: u64,
-    exports: u32,
+    missed_differences: u64,
+    /// Something was compared since the last look.
+    has_news: bool,
+    expire_at: Instant,
 }
 
 struct Written {
@@ -36,8 +39,10 @@ struct Written {
 
 impl Keeper {
     pub(super) fn new(shared: Shared, inbox: Receiver<Compared>) -> Self {
-        let missed = shared.comparisons.missed_differences();
-        Self { shared, inbox, written: BTreeMap::new(), missed, exports: 0 }
+        let missed = shared.comparisons.missed();
+        let missed_differences = shared.comparisons.missed_differences();
+        let (written, expire_at) = (BTreeMap::new(), Instant::now());
+        Self { shared, inbox, written, missed, missed_differences, has_news: true, expire_at }
     }
 
     /// Until nobody tells it anything any more. What was told before is kept.
@@ -47,10 +52,14 @@ impl Keeper {
             let now = Instant::now();
             if now >= due {
                 self.look();
+                self.expire(now);
                 due = now + EXPORT_EVERY;
             }
             match self.inbox.recv_timeout(due.saturating_duration_since(now)) {
-                Ok(compared) => self.take(&compared),
+                Ok(compared) => {
+                    self.has_news = true;
+                    self.take(&compared);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -116,49 +125,71 @@ impl Keeper {
         }
     }
 
-    /// Counts to the disk, where they changed.
+    /// Counts to the disk, if anything was compared. A proxy that is idle leaves its disk alone.
     pub(super) fn look(&mut self) {
-        let missed = self.shared.comparisons.missed_differences();
-        self.shared.dropped(Dropped::Missed, missed.saturating_sub(self.missed));
+        let differences = self.shared.comparisons.missed_differences();
+        self.shared.dropped(Dropped::Missed, differences.saturating_sub(self.missed_differences));
+        self.missed_differences = differences;
+        let missed = self.shared.comparisons.missed();
+        let more = missed.saturating_sub(self.missed);
         self.missed = missed;
-        self.export();
-        if self.exports.is_multiple_of(EXPORTS_PER_EXPIRY) {
-            let before = clock::ms(SystemTime::now()).saturating_sub(Bounds::DISK.age_ms);
-            self.shared.shelf().write(|store| store.expire(before));
+        if std::mem::take(&mut self.has_news) || more > 0 {
+            self.export();
         }
-        self.exports = self.exports.wrapping_add(1);
     }
 
-    fn export(&mut self) {
-        let known = self.shared.comparisons.export();
+    fn expire(&mut self, now: Instant) {
+        if now < self.expire_at {
+            return;
+        }
+        self.expire_at = now + EXPIRE_EVERY;
+        let before = clock::ms(SystemTime::now()).saturating_sub(Bounds::DISK.age_ms);
+        self.shared.shelf().write(|store| store.expire(before));
+    }
+
+    /// The store is held all the while, so that a reset comes before or after, and nothing comes back that was forgotten.
+    pub(super) fn export(&mut self) {
+        let shared = self.shared.clone();
+        let mut place = shared.shelf();
+        let known = shared.comparisons.export();
         let gone: Vec<String> =
             self.written.keys().filter(|route| !known.contains_key(*route)).cloned().collect();
         for route in gone {
-            self.shared.shelf().write(|store| store.forget(&route));
+            place.write(|store| store.forget(&route));
             self.written.remove(&route);
         }
-        let mut changed = Vec::new();
-        for (route, known) in known {
-            let (text, since_ms) =
-                (store(&known.evidence, &known.learning), known.evidence.snapshot().since_ms);
-            let before = self.written.get(&route);
-            if before.is_some_and(|before| before.text == text) {
-                continue;
+        let changed = self.changed(known);
+        for (route, written) in &changed {
+            if let Some(since) = self.begun_anew(route, written) {
+                place.write(|store| store.forget_before(route, since));
             }
-            if let (Some(Some(before)), Some(since)) = (before.map(|it| it.since_ms), since_ms)
-                && since > before
-            {
-                // It began anew, such as with a new build of the candidate.
-                self.shared.shelf().write(|store| store.forget_before(&route, since));
-            }
-            changed.push((route, Written { text, since_ms }));
+        }
+        if changed.is_empty() {
+            return;
         }
         let lines = changed.iter().map(|(route, written)| (route.as_str(), written.text.as_str()));
         let now_ms = clock::ms(SystemTime::now());
-        if !changed.is_empty()
-            && self.shared.shelf().write(|store| store.write_counts(lines, now_ms)).is_some()
-        {
-            self.written.extend(changed);
+        match place.write(|store| store.write_counts(lines, now_ms)) {
+            Some(()) => self.written.extend(changed),
+            // Tried again, also when nothing is compared until then.
+            None => self.has_news = true,
         }
+    }
+
+    fn changed(&self, known: BTreeMap<String, RouteComparisons>) -> Vec<(String, Written)> {
+        let written = known.into_iter().map(|(route, known)| {
+            let since_ms = known.evidence.snapshot().since_ms;
+            (route, Written { text: store(&known.evidence, &known.learning), since_ms })
+        });
+        let is_new = |(route, now): &(String, Written)| {
+            self.written.get(route).is_none_or(|before| before.text != now.text)
+        };
+        written.filter(is_new).collect()
+    }
+
+    /// Since when a route is counted, if that is not what was written: such as since a new build of the candidate.
+    fn begun_anew(&self, route: &str, now: &Written) -> Option<u64> {
+        let before = self.written.get(route)?.since_ms?;
+        now.since_ms.filter(|since| *since > before)
     }
 }

@@ -204,9 +204,10 @@ impl Store {
                     "INSERT OR IGNORE INTO sightings (route, signature, sample) VALUES (?, ?, ?)",
                 )?
                 .execute(seen)?;
-            thin_out(&transaction, &sample.route, &difference.signature, bounds)?;
+            for id in thin_out(&transaction, &sample.route, &difference.signature, bounds)? {
+                delete_unsighted(&transaction, id)?;
+            }
         }
-        delete_unsighted(&transaction, &sample.route)?;
         if is_too_much(&transaction, sample, bounds)? {
             // Rolled back.
             return Ok(Outcome::Full);
@@ -292,16 +293,27 @@ impl Store {
     }
 }
 
-/// Of one signature, the oldest and the newest few stay.
-fn thin_out(db: &Connection, route: &str, signature: &str, bounds: Bounds) -> Result<(), StoreError> {
+/// Of one signature, the oldest and the newest few stay. Gives the samples it needs no more.
+fn thin_out(db: &Connection, route: &str, signature: &str, bounds: Bounds) -> Result<Vec<i64>, StoreError> {
     let mut middle = db.prepare_cached(
         "DELETE FROM sightings WHERE route = ?1 AND signature = ?2 AND sample NOT IN (
-             SELECT * FROM (SELECT sample FROM sightings WHERE route = ?1 AND signature = ?2 ORDER BY sample LIMIT ?3)
+             SELECT * FROM (SELECT sample FROM sightings WHERE route = ?1 AND signature = ?2
+                            ORDER BY sample LIMIT ?3)
              UNION
              SELECT * FROM (SELECT sample FROM sightings WHERE route = ?1 AND signature = ?2
-                            ORDER BY sample DESC LIMIT ?4))",
+                            ORDER BY sample DESC LIMIT ?4))
+         RETURNING sample",
     )?;
-    middle.execute(params![route, signature, bounds.oldest, bounds.newest])?;
+    let of = params![route, signature, bounds.oldest, bounds.newest];
+    Ok(middle.query_map(of, |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Unless another signature needs it.
+fn delete_unsighted(db: &Connection, id: i64) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "DELETE FROM samples WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM sightings WHERE sample = ?1)",
+    )?
+    .execute([id])?;
     Ok(())
 }
 
@@ -314,15 +326,7 @@ fn is_too_much(db: &Connection, sample: &Sample, bounds: Bounds) -> Result<bool,
     Ok(of_route > i64::from(of_route_max) || all > i64::from(bounds.samples))
 }
 
-/// A sample that no signature needs any more.
-fn delete_unsighted(db: &Connection, route: &str) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "DELETE FROM samples WHERE route = ? AND NOT EXISTS (SELECT 1 FROM sightings WHERE sample = id)",
-    )?
-    .execute([route])?;
-    Ok(())
-}
-
+/// A sighting whose sample has gone.
 fn delete_unfounded(db: &Connection) -> Result<(), StoreError> {
     db.execute("DELETE FROM sightings WHERE NOT EXISTS (SELECT 1 FROM samples WHERE id = sample)", [])?;
     Ok(())
@@ -402,6 +406,26 @@ mod tests {
         assert_eq!(store.ids("a").unwrap()["/x value"], [1, 2, 3, 7, 8, 9]);
         assert_eq!(store.samples().unwrap(), 6);
         assert_eq!(store.requests("a").unwrap().len(), 6);
+    }
+
+    /// Each signature keeps its own few, and a sample that another one needs stays for that.
+    #[test]
+    fn a_sample_stays_while_one_signature_needs_it() {
+        let mut store = Store::in_memory(FEW).unwrap();
+        let mut both = mismatch("a", "/x value");
+        both.differences.push(SampleDifference { signature: "/y value".to_owned(), pointer: None, count: 1 });
+        for time in 0..4 {
+            store.keep(&both, time).unwrap();
+        }
+        for time in 4..9 {
+            store.keep(&mismatch("a", "/x value"), time).unwrap();
+        }
+        let ids = store.ids("a").unwrap();
+        assert_eq!(
+            (&ids["/x value"][..], &ids["/y value"][..]),
+            (&[1, 2, 3, 7, 8, 9][..], &[1, 2, 3, 4][..])
+        );
+        assert_eq!(store.samples().unwrap(), 7);
     }
 
     #[test]

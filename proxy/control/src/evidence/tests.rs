@@ -213,15 +213,15 @@ fn samples_go_when_the_counts_begin_anew() {
     begin(1);
     sender.send(told.clone()).unwrap();
     keeper.take_waiting();
-    keeper.look();
+    keeper.export();
     assert_eq!(site.ids("orders").len(), 1);
     begin(clock::ms(SystemTime::now()) + 60_000);
-    keeper.look();
+    keeper.export();
     assert!(site.ids("orders").is_empty());
     sender.send(told.clone()).unwrap();
     keeper.take_waiting();
     site.shared.comparisons.reset("orders");
-    keeper.look();
+    keeper.export();
     assert!(site.ids("orders").is_empty());
 }
 

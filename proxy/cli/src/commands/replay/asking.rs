@@ -1,5 +1,6 @@
 //! One application, asked one request.
 
+use std::cell::RefCell;
 use std::time::Instant;
 
 use banyan_compare::{Answer, Body, Failure as NoAnswer, Observation};
@@ -49,6 +50,8 @@ pub(super) struct Application {
     agent: ureq::Agent,
     overrides: Overrides,
     body_bytes_max: u64,
+    /// The first request without an answer, and why.
+    trouble: RefCell<Option<String>>,
 }
 
 impl Application {
@@ -71,6 +74,7 @@ impl Application {
             agent: config.new_agent(),
             overrides,
             body_bytes_max: args.max_body.0 as u64,
+            trouble: RefCell::default(),
         })
     }
 
@@ -80,12 +84,21 @@ impl Application {
         let begun = Instant::now();
         let mut answer = match self.agent.run(request) {
             Ok(answer) => answer,
-            Err(error) => return Observation::Failed(no_answer(&error)),
+            Err(error) => {
+                let told = || format!("no answer to `{}`: {error}", question.told());
+                self.trouble.borrow_mut().get_or_insert_with(told);
+                return Observation::Failed(no_answer(&error));
+            }
         };
         let elapsed = begun.elapsed();
         let body = self.body(&mut answer);
         let (parts, _) = answer.into_parts();
         Observation::Answered(Answer { status: parts.status, headers: parts.headers, body, elapsed })
+    }
+
+    /// The first request that it did not answer, and why.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
     }
 
     fn request(&self, question: &Question) -> Result<http::Request<Vec<u8>>, http::Error> {
