@@ -100,6 +100,9 @@ impl Witness {
         {
             return refused(ShadowResult::BodyTooLarge);
         }
+        if !shadow.bounds.queue.has_room(1) {
+            return refused(ShadowResult::QueueFull);
+        }
         let Some(held) = shadow.bounds.bytes.take(HEADS) else { return refused(ShadowResult::Memory) };
         Some(Box::new(Self {
             route,
