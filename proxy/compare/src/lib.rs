@@ -63,7 +63,7 @@ pub use noise::{
 pub use observation::{Answer, Arm, Body, Failure, Observation};
 pub use pattern::{Pattern, PatternProblem, PointerPattern};
 pub use recheck::{Rechecked, recheck};
-pub use redact::{REDACTED, Redactor, SECRET_HEADERS, SECRET_WORDS};
+pub use redact::{REDACTED, Redactor, SECRET_HEADERS, SECRET_NAMES, SECRET_WORDS};
 pub use rules::{
     Accepted, DEFAULT_EXCEPT, HeaderRules, HeadersProblem, HtmlSpace, NumberForms, RULES_MAX, RuleSet, Rules,
     RulesProblem, Tolerance, Unordered,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::redact::is_secret;
+
 /// Bytes after which a pointer is cut.
 const POINTER_BYTES_MAX: usize = 512;
 
@@ -14,27 +16,35 @@ pub(crate) enum Step<'a> {
     Index(usize),
 }
 
-/// The pointer as RFC 6901 writes it.
+/// Longest key that is told: what is longer is a value that somebody made a key.
+const KEY_BYTES_MAX: usize = 64;
+
+/// The pointer as RFC 6901 writes it, with `*` for keys that may be secrets themselves.
 pub(crate) fn pointer(path: &[Step<'_>]) -> String {
-    written(path, |step, out| match step {
+    written(path, |step, may_be_secret, out| match step {
+        Step::Key(_) if may_be_secret => out.push('*'),
         Step::Key(key) => push_escaped(out, key),
         Step::Index(index) => write!(out, "{index}").expect("a string takes everything"),
     })
 }
 
-/// The pointer with `*` for indices and for keys that are ids.
+/// The pointer with `*` for indices, too, and for keys that are ids.
 pub(crate) fn folded(path: &[Step<'_>]) -> String {
-    written(path, |step, out| match step {
-        Step::Key(key) if !is_id(key) => push_escaped(out, key),
+    written(path, |step, may_be_secret, out| match step {
+        Step::Key(key) if !may_be_secret && !is_id(key) => push_escaped(out, key),
         Step::Key(_) | Step::Index(_) => out.push('*'),
     })
 }
 
-fn written(path: &[Step<'_>], write: impl Fn(&Step<'_>, &mut String)) -> String {
-    let mut out = String::new();
+/// Tells of each step whether its key may be a secret: it is too long for a name, or stands below a name of secrets, as in
+/// `{"tokens":{"sk_live_1":{}}}`.
+fn written(path: &[Step<'_>], write: impl Fn(&Step<'_>, bool, &mut String)) -> String {
+    let (mut out, mut is_below_secret) = (String::new(), false);
     for step in path {
         out.push('/');
-        write(step, &mut out);
+        let key = if let Step::Key(key) = step { key } else { "" };
+        write(step, is_below_secret || key.len() > KEY_BYTES_MAX, &mut out);
+        is_below_secret |= is_secret(key);
         if out.len() > POINTER_BYTES_MAX {
             out.truncate(out.floor_char_boundary(POINTER_BYTES_MAX));
             break;
@@ -83,7 +93,15 @@ mod tests {
         let path = [Step::Key("a/b~c"), Step::Index(3), Step::Key("4711"), Step::Key("x")];
         assert_eq!(pointer(&path), "/a~1b~0c/3/4711/x");
         assert_eq!(folded(&path), "/a~1b~0c/*/*/x");
-        assert!(pointer(&[Step::Key(&"é".repeat(9_999))]).len() <= 512);
+        assert_eq!(pointer(&[Step::Key(&"é".repeat(9_999)), Step::Key("x")]), "/*/x");
+        let deep = vec![Step::Key("abcdefgh"); 100];
+        assert!(pointer(&deep).len() <= 512);
+    }
+
+    #[test]
+    fn keys_that_may_be_secrets_are_not_told() {
+        let path = [Step::Key("apiTokens"), Step::Key("sk_live_9aQ"), Step::Index(0), Step::Key("expires")];
+        assert_eq!((pointer(&path), folded(&path)), ("/apiTokens/*/0/*".into(), "/apiTokens/*/*/*".into()));
     }
 
     #[test]

@@ -23,23 +23,30 @@ pub enum Rechecked {
 /// `first` is the mismatch, `again` what comparing the second answers said, `legacy` what comparing the two answers of
 /// legacy said.
 ///
-/// What cannot be compared takes nothing away. A mismatch with more differences than are kept stays one.
+/// What cannot be compared takes nothing away. A mismatch with more differences than are kept stays one, and so does one in
+/// whose place another came: an answer that is wrong in a new way each time is no passing trouble.
 pub fn recheck(first: Differences, again: &Verdict, legacy: &Verdict) -> Rechecked {
     let wavering: BTreeSet<&Signature> = signatures(legacy).into_iter().flatten().collect();
     let is_own = |signature: &Signature| !wavering.contains(signature);
     if first.more == 0 && !first.signatures().any(is_own) {
         return Rechecked::Noise(first);
     }
-    let came_again = signatures(again).map(|found| found.into_iter().collect::<BTreeSet<_>>());
-    let stays = |signature: &Signature| {
-        is_own(signature) && came_again.as_ref().is_none_or(|again| again.contains(signature))
-    };
-    let Differences { kept, more, ignored } = first;
-    let kept: Vec<_> = kept.into_iter().filter(|found| stays(&found.signature)).collect();
-    if kept.is_empty() && (more == 0 || came_again.is_some_and(|again| again.is_empty())) {
+    let Some(found) = signatures(again) else { return Rechecked::Stays(own(first, is_own)) };
+    let found: BTreeSet<&Signature> = found.into_iter().filter(|signature| is_own(signature)).collect();
+    if found.is_empty() && more(again) == 0 {
         return Rechecked::Transient;
     }
-    Rechecked::Stays(Differences { kept, more, ignored })
+    let first = own(first, is_own);
+    if first.signatures().any(|signature| found.contains(signature)) {
+        return Rechecked::Stays(own(first, |signature| found.contains(signature)));
+    }
+    Rechecked::Stays(first)
+}
+
+/// Only these of the kept ones.
+fn own(differences: Differences, is_one: impl Fn(&Signature) -> bool) -> Differences {
+    let kept = differences.kept.into_iter().filter(|found| is_one(&found.signature)).collect();
+    Differences { kept, ..differences }
 }
 
 /// None where nothing was compared.
@@ -50,5 +57,13 @@ fn signatures(verdict: &Verdict) -> Option<Vec<&Signature>> {
             Some(differences.signatures().collect())
         }
         Verdict::Incomparable(_) => None,
+    }
+}
+
+/// Differences that are not kept.
+fn more(verdict: &Verdict) -> u64 {
+    match verdict {
+        Verdict::Noise(differences) | Verdict::Mismatch(differences) => differences.more,
+        Verdict::Match | Verdict::Ignored(_) | Verdict::Incomparable(_) => 0,
     }
 }

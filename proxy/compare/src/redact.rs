@@ -3,6 +3,7 @@
 //! - Header fields: values of [`SECRET_HEADERS`] and of every name that contains one of [`SECRET_WORDS`] are
 //!   replaced whole; of `Set-Cookie`, the value stays out and name and attributes stay in; of `Cookie`, the names
 //!   stay in. `Location`, `Referer`, `Link`, `Refresh` and `Content-Location` lose secrets of their queries.
+//! - Parameters of paths (`;jsessionid=`) and queries, by the same words and by [`SECRET_NAMES`].
 //! - JSON, lines of JSON and forms: members whose name contains one of [`SECRET_WORDS`], and configured pointers.
 //!   Case, `_` and `-` do not count: `apiKey`, `API_KEY` and `api-key` contain `apikey`. The value goes, whole
 //!   objects too.
@@ -40,7 +41,7 @@ pub const SECRET_HEADERS: [&str; 8] = [
 ];
 
 /// A name that contains one of these holds a secret. Compared in lower case, without `_`, `-` and `.`.
-pub const SECRET_WORDS: [&str; 26] = [
+pub const SECRET_WORDS: [&str; 27] = [
     "password",
     "passwd",
     "passphrase",
@@ -53,6 +54,7 @@ pub const SECRET_WORDS: [&str; 26] = [
     "credential",
     "authorization",
     "session",
+    "sessid",
     "signature",
     "jwt",
     "otp",
@@ -68,6 +70,12 @@ pub const SECRET_WORDS: [&str; 26] = [
     "taxid",
     "passport",
 ];
+
+/// A name that is one of these holds a secret, too; parts of other words do not. Compared as [`SECRET_WORDS`] are.
+pub const SECRET_NAMES: [&str; 6] = ["auth", "xauth", "sid", "sig", "pass", "pin"];
+
+/// The same in a query, where `code` is what OAuth gives out a session for.
+const SECRET_PARAMETERS: [&str; 2] = ["code", "key"];
 
 /// Bytes of the longest key that is kept.
 const KEY_BYTES_MAX: usize = 64;
@@ -186,9 +194,18 @@ fn key(step: Step<'_>, out: &mut String) -> bool {
     is_secret(key)
 }
 
-fn is_secret(name: &str) -> bool {
-    let bare: String = name.chars().filter(|c| !"_-. ".contains(*c)).flat_map(char::to_lowercase).collect();
-    SECRET_WORDS.iter().any(|word| bare.contains(word))
+/// Whether what has this name is a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let bare = bare(name);
+    SECRET_NAMES.contains(&bare.as_str()) || SECRET_WORDS.iter().any(|word| bare.contains(word))
+}
+
+fn is_secret_parameter(name: &str) -> bool {
+    is_secret(name) || SECRET_PARAMETERS.contains(&bare(name).as_str())
+}
+
+fn bare(name: &str) -> String {
+    name.chars().filter(|c| !"_-. ".contains(*c)).flat_map(char::to_lowercase).collect()
 }
 
 fn header(name: &HeaderName, value: &str) -> String {
@@ -213,23 +230,36 @@ fn cookie(pair: &str) -> String {
         .map_or_else(|| REDACTED.to_owned(), |(name, _)| format!("{}={REDACTED}", name.trim()))
 }
 
-/// Secrets of a query and a fragment, and a password before an `@`.
+/// Secrets of a path's parameters (`;jsessionid=...`), a query and a fragment, and a password before an `@`.
 fn url(text: &str) -> String {
     let text = without_user(text);
-    let Some((path, query)) = text.split_once(['?', '#']) else { return text };
-    let mut out = format!("{path}{}", &text[path.len()..=path.len()]);
+    let Some((path, query)) = text.split_once(['?', '#']) else { return path_parameters(&text) };
+    let mut out = format!("{}{}", path_parameters(path), &text[path.len()..=path.len()]);
     for (index, pair) in query.split(['&', ';', '#', '?']).enumerate() {
         out.push_str(if index > 0 { "&" } else { "" });
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let plain = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name);
-        let secret = is_secret(name) || plain.is_some_and(|name| is_secret(&name));
-        let _ = match (secret, pair.contains('=')) {
-            (_, false) => write!(out, "{name}"),
-            (true, true) => write!(out, "{name}={REDACTED}"),
-            (false, true) => write!(out, "{name}={value}"),
-        };
+        parameter(pair, &mut out);
     }
     out
+}
+
+/// RFC 3986 3.3: `/cart;jsessionid=1F/items`.
+fn path_parameters(path: &str) -> String {
+    let mut out = String::new();
+    for (index, segment) in path.split('/').enumerate() {
+        out.push_str(if index > 0 { "/" } else { "" });
+        for (index, part) in segment.split(';').enumerate() {
+            out.push_str(if index > 0 { ";" } else { "" });
+            if index > 0 { parameter(part, &mut out) } else { out.push_str(part) }
+        }
+    }
+    out
+}
+
+fn parameter(pair: &str, out: &mut String) {
+    let Some((name, value)) = pair.split_once('=') else { return out.push_str(pair) };
+    let plain = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name);
+    let secret = is_secret_parameter(name) || plain.is_some_and(|name| is_secret_parameter(&name));
+    out.extend([name, "=", if secret { REDACTED } else { value }]);
 }
 
 fn without_user(text: &str) -> String {
@@ -322,9 +352,15 @@ mod tests {
         check(
             "location",
             "https://u:p@a.example/cb?code=1&token=x#id_token=y",
-            "https://[redacted]@a.example/cb?code=1&token=[redacted]&id_token=[redacted]",
+            "https://[redacted]@a.example/cb?code=[redacted]&token=[redacted]&id_token=[redacted]",
         );
         check("accept", "*/*", "*/*");
+        check("x-auth", "abc", "[redacted]");
+        check("x-author", "ann", "ann");
+        let target = "/cart;jsessionid=1F;v=2/items?sig=x&code=y&PHPSESSID=z&pin_count=1&page=2";
+        let kept =
+            "/cart;jsessionid=[redacted];v=2/items?sig=[redacted]&code=[redacted]&PHPSESSID=[redacted]";
+        assert_eq!(redactor().target(target), format!("{kept}&pin_count=1&page=2"));
         assert_eq!(redactor().target("/a?q=1&api%5Fkey=x&flag"), "/a?q=1&api%5Fkey=[redacted]&flag");
         assert_eq!(Redactor::new(Vec::new(), 5).target("/aé/ü"), "/aé/");
     }

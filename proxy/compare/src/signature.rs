@@ -12,7 +12,8 @@
 //! | bytes | `bytes` |
 //! | form | `form json -> text` |
 //!
-//! - In a pointer, `*` stands for an array index, and for a key that is an id: digits only, a UUID, 16 or more
+//! - In a pointer, `*` stands for an array index, for a key that may be a secret (above 64 bytes, or below a name such as
+//!   `tokens`: see [`crate::Redactor`]), and for a key that is an id: digits only, a UUID, 16 or more
 //!   hexadecimal digits, or a date as `2024-05-01`.
 //! - Control characters are written as `\u{a}`. A signature has at most 256 bytes: what is longer is cut and
 //!   ends in `~` with 8 hexadecimal digits of a hash of all of it.

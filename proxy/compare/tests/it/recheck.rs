@@ -51,6 +51,14 @@ fn what_does_not_come_again_was_transient() {
     assert_eq!(seen, Rechecked::Transient);
 }
 
+/// `status 200 -> 500`, then `200 -> 502`.
+#[test]
+fn what_is_wrong_in_a_new_way_each_time_stays() {
+    let (bad, worse) = (json("{\"number\":1,\"error\":1}"), json("{\"number\":1,\"fee\":5,\"fault\":1}"));
+    let seen = rechecked([quote(1, 5), bad, quote(1, 5), worse]);
+    assert_eq!(signatures(&seen), ["/error extra", "/fee missing"]);
+}
+
 /// A number that only the candidate makes up is a fault, though no two of its answers agree.
 #[test]
 fn what_only_the_candidate_wavers_on_stays() {
