@@ -89,6 +89,18 @@ impl Pot {
 }
 
 impl Part {
+    /// Whether that may be taken now: a look that costs less than making what there is no room for.
+    pub(crate) fn has_room(&self, count: u64) -> bool {
+        self.pot.taken.load(Ordering::Relaxed) + count <= self.most(count)
+    }
+
+    /// How much may be taken in all, with so much more for this route.
+    fn most(&self, count: u64) -> u64 {
+        let (sure, anybodys) = self.pot.parts();
+        let is_sure = self.taken.load(Ordering::Relaxed) + count <= sure;
+        if is_sure { self.pot.most } else { anybodys }
+    }
+
     /// `None` where that is more than the route may have now.
     pub(crate) fn take(self: &Arc<Self>, count: u64) -> Option<Portion> {
         let mut portion = Portion { part: Arc::clone(self), count: 0 };
@@ -100,9 +112,7 @@ impl Portion {
     /// Takes more of the same; false where that is more than the route may have now.
     pub(crate) fn grow(&mut self, count: u64) -> bool {
         let Part { pot, taken } = &*self.part;
-        let (sure, anybodys) = pot.parts();
-        let is_sure = taken.load(Ordering::Relaxed) + count <= sure;
-        let most = if is_sure { pot.most } else { anybodys };
+        let most = self.part.most(count);
         let more = |all: u64| (all + count <= most).then(|| all + count);
         if pot.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
             return false;

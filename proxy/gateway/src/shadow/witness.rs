@@ -100,6 +100,9 @@ impl Witness {
         {
             return refused(ShadowResult::BodyTooLarge);
         }
+        if !shadow.bounds.queue.has_room(1) {
+            return refused(ShadowResult::QueueFull);
+        }
         let Some(held) = shadow.bounds.bytes.take(HEADS) else { return refused(ShadowResult::Memory) };
         Some(Box::new(Self {
             route,
@@ -233,7 +236,7 @@ impl Head {
 }
 
 impl Shadowed {
-    /// `None` never: only requests of a route that shadows are handed over.
+    /// There always is one: only requests of a route that shadows are handed over.
     pub(super) fn shadow(&self) -> Option<&LiveShadow> {
         self.state.route(Some(self.route)).shadow.as_ref()
     }
