@@ -140,6 +140,7 @@ fn sample() -> Sample {
             headers: vec![("accept".to_owned(), "*/*".to_owned())],
             body: None,
             whole: false,
+            safe: true,
         },
         legacy: answer(200, "no-store", r#"{"items":[{"price":10.0,"id":1}],"name":"Ann"}"#),
         candidate: answer(
@@ -197,6 +198,7 @@ fn recorded(targets: &[&str], next: u64, lost: u64) -> String {
             headers: Vec::new(),
             body: None,
             whole: true,
+            safe: true,
         },
     };
     json(&Recorded { version: 1, requests: targets.iter().map(request).collect(), next, lost, missed: 2 })

@@ -152,15 +152,22 @@ fn a_ratio_may_be_allowed() {
     assert_eq!((with("0.05"), with("0.049"), with("5")), (0, 1, 2));
 }
 
+/// A route `orders` with one more line.
+fn routes(line: &str) -> String {
+    format!(
+        "version = 1\n[defaults]\nlegacy = \"old\"\nsticky = [\"client-ip\"]\n[upstreams.old]\n\
+         targets = [\"http://127.0.0.1:9\"]\n[upstreams.new]\ntargets = [\"http://127.0.0.1:9\"]\n\
+         [[route]]\nname = \"orders\"\npath = \"/orders/*\"\nto = \"new\"\npercent = 0\n\
+         shadow = {{ percent = 10 }}\n{line}\n"
+    )
+}
+
 #[test]
 fn rules_of_a_route_count() {
     let (legacy, candidate) = planted();
     let run = Run::new(&legacy, &candidate);
-    let routes = "version = 1\n[defaults]\nlegacy = \"old\"\nsticky = [\"client-ip\"]\n[upstreams.old]\n\
-                  targets = [\"http://127.0.0.1:9\"]\n[upstreams.new]\ntargets = [\"http://127.0.0.1:9\"]\n\
-                  [[route]]\nname = \"orders\"\npath = \"/orders/*\"\nto = \"new\"\npercent = 0\n\
-                  shadow = { percent = 10 }\ncompare = { ignore = [\"/lines/*/fee\"] }\n";
-    let (orders, routes) = (run.orders(40), run.file("routes.toml", routes));
+    let routes = routes("compare = { ignore = [\"/lines/*/fee\"] }");
+    let (orders, routes) = (run.orders(40), run.file("routes.toml", &routes));
     let (orders, routes) = (orders.to_str().unwrap(), routes.to_str().unwrap());
     let (code, told, said) = run.replay(&["--jsonl", orders, "--routes", routes, "--route", "orders"]);
     assert_eq!((code, told["counts"]["ignored"].as_u64()), (0, Some(2)), "{said}");
@@ -197,6 +204,63 @@ fn writes_are_asked_only_when_told_and_bodies_arrive_byte_by_byte() {
         assert!(!first.contains("shop.test") && !first.contains("x-hop"), "{first}");
         assert!(again.contains("x-user-id: 7\r\n") && again.contains("a: b\r\n"), "{again}");
     }
+}
+
+/// A single request that is not safe must not be asked of both, whatever its method says.
+#[test]
+fn what_has_effects_by_its_route_or_by_a_field_is_a_write() {
+    let (legacy, candidate) = planted();
+    let run = Run::new(&legacy, &candidate);
+    let with = |name: &str| json!({ "method": "GET", "target": "/orders/2", "headers": [[name, "DELETE"]] });
+    let requests = [
+        json!({ "method": "GET", "target": "/orders/1", "safe": false }),
+        with("X-HTTP-Method-Override"),
+        with("x-http-method"),
+        with("X-Method-Override"),
+        json!({ "method": "POST", "target": "/orders/3", "safe": true }),
+        json!({ "method": "GET", "target": "/orders/4", "safe": true }),
+    ];
+    let lines = requests.map(|request| json!({ "request": request }).to_string());
+    let file = run.file("orders.jsonl", &lines.join("\n"));
+    let file = file.to_str().unwrap();
+    let (code, told, said) = run.replay(&["--jsonl", file]);
+    assert_eq!((code, told["skipped_unsafe"].as_u64()), (0, Some(5)), "{said}");
+    for asked in [legacy.asked(), candidate.asked()] {
+        let heads: Vec<_> = asked.iter().map(|(head, _)| head.lines().next().unwrap()).collect();
+        assert_eq!(heads, ["GET /orders/4 HTTP/1.1"]);
+    }
+    let (_, told, _) = run.replay(&["--jsonl", file, "--writes"]);
+    assert_eq!(told["asked"], 6);
+    let (code, told, _) = run.replay(&["--jsonl", file, "-H", "X-HTTP-Method-Override: PUT"]);
+    assert_eq!((code, told["asked"].as_u64()), (1, Some(0)));
+}
+
+#[test]
+fn the_route_that_is_named_says_whether_its_requests_have_effects() {
+    let (legacy, candidate) = planted();
+    let run = Run::new(&legacy, &candidate);
+    let routes = routes("side_effects = true");
+    let (orders, routes) = (run.orders(3), run.file("routes.toml", &routes));
+    let (orders, routes) = (orders.to_str().unwrap(), routes.to_str().unwrap());
+    let (code, told, said) = run.replay(&["--jsonl", orders, "--routes", routes, "--route", "orders"]);
+    assert_eq!((code, told["skipped_unsafe"].as_u64()), (1, Some(3)), "{said}");
+    assert!(legacy.asked().is_empty() && candidate.asked().is_empty());
+}
+
+/// Also where the proxy is older than the command and does not say it.
+#[test]
+fn samples_are_asked_only_where_they_are_known_to_be_safe() {
+    let (legacy, candidate) = planted();
+    let run = Run::new(&legacy, &candidate);
+    let request = |number: usize| json!({ "method": "GET", "target": format!("/orders/{number}"), "headers": [], "body": null, "whole": true });
+    let mut requests = [request(1), request(2), request(3)];
+    requests[0]["safe"] = json!(true);
+    requests[1]["safe"] = json!(false);
+    let stored = json!({ "version": 1, "route": "orders", "requests": requests });
+    let admin = Scripted::start(vec![("/mismatches/orders/requests", 200, stored.to_string())]);
+    let (code, told, said) = run.replay(&["--stored", "orders", "--admin", &admin.admin()]);
+    assert_eq!((code, told["skipped_unsafe"].as_u64()), (0, Some(2)), "{said}");
+    assert_eq!((legacy.asked().len(), candidate.asked().len()), (1, 1));
 }
 
 #[test]
@@ -252,6 +316,7 @@ fn samples_of_a_running_proxy_are_asked() {
         headers: vec![("authorization".to_owned(), "[redacted]".to_owned())],
         body: None,
         whole,
+        safe: true,
     };
     let requests = vec![request("/orders/7", true), request("/orders/8?token=[redacted]", false)];
     let stored = StoredRequests { version: 1, route: "orders".to_owned(), requests };

@@ -245,6 +245,9 @@ pub struct SampleRequest {
     pub body: Option<String>,
     /// Target and body are all there: what is asked again is the same request, but for secrets of its header.
     pub whole: bool,
+    /// Neither its method nor its route (`side_effects`) says that it has effects. What does not say so has them.
+    #[serde(default)]
+    pub safe: bool,
 }
 
 /// What one arm answered, without its secrets.

@@ -56,6 +56,7 @@ pub(super) fn request(redactor: &Redactor, asked: &Asked) -> SampleRequest {
         target,
         headers: fields(redactor, &asked.headers),
         body,
+        safe: asked.is_safe,
     }
 }
 

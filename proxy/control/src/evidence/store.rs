@@ -387,6 +387,7 @@ mod tests {
                 headers: Vec::new(),
                 body: None,
                 whole: true,
+                safe: true,
             },
             legacy: answer(),
             candidate: answer(),

@@ -39,6 +39,7 @@ fn compared(route: &str, legacy: &str, candidate: &str) -> Compared {
             target: "/api/orders/7?token=hunter2&page=2".to_owned(),
             headers,
             body: Body::Complete(Bytes::new()),
+            is_safe: true,
         },
         verdict: compare(&legacy, &candidate, &Rules::default(), jiff::civil::date(2026, 6, 1)),
         legacy,
@@ -123,6 +124,17 @@ fn a_sample_is_kept_without_its_secrets() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(7).any(|found| found == b"hunter2"));
     }
+}
+
+/// Such as of a route with side effects: it must not be replayed for its method alone.
+#[test]
+fn a_sample_says_whether_its_request_is_safe() {
+    let site = Site::new();
+    let mut write = mismatch("orders", 1);
+    write.request.is_safe = false;
+    site.take(vec![mismatch("carts", 1), write]);
+    let safe = |route| site.handle().requests(route)[0].safe;
+    assert!(safe("carts") && !safe("orders"));
 }
 
 #[test]

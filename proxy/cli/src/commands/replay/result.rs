@@ -23,7 +23,7 @@ const EXAMPLE_BYTES_MAX: usize = 512;
 /// Why a request was not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// Its method is not safe.
+    /// It is not known to have no effects.
     Unsafe,
     /// Something of it was taken out or not kept.
     NotWhole,
@@ -226,7 +226,7 @@ fn verdict(told: &Told) -> Failure {
     let Some(failed) = told.failed_ratio.filter(|_| told.counts.compared > 0) else {
         let hint = match () {
             () if told.unanswered > 0 => "is the candidate there? --candidate URL",
-            () if told.skipped_unsafe > 0 => "`--writes` also asks requests whose method is not safe: twice",
+            () if told.skipped_unsafe > 0 => "`--writes` also asks requests that are not safe: both do them",
             () if told.counts.incomparable > 0 => "is legacy there? --legacy URL",
             () => "record requests with `banyan record ROUTE --out FILE`",
         };
