@@ -10,7 +10,7 @@ mod result;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use banyan_compare::{Observation, Rules, compare};
+use banyan_compare::{Arm, Incomparable, Observation, Rules, Verdict, compare};
 use banyan_control::{Source, load};
 use banyan_routes::Destination;
 
@@ -104,8 +104,14 @@ fn ask(
     let [legacy, candidate] = &answers;
     let today = jiff::Zoned::now().date();
     let verdict = compare(legacy, candidate, rules, today);
-    let candidate_is_silent = matches!(answers, [Observation::Answered(_), Observation::Failed(_)]);
-    replayed.add(question, &verdict, legacy, candidate, now_ms(), candidate_is_silent);
+    let is_unanswered = is_unanswered(&verdict, legacy, candidate);
+    replayed.add(question, &verdict, legacy, candidate, now_ms(), is_unanswered);
+}
+
+/// Legacy answered and the candidate did not, or not so that it can be compared with what legacy said.
+fn is_unanswered(verdict: &Verdict, legacy: &Observation, candidate: &Observation) -> bool {
+    let is_silent = matches!((legacy, candidate), (Observation::Answered(_), Observation::Failed(_)));
+    is_silent || matches!(verdict, Verdict::Incomparable(Incomparable { arm: Arm::Candidate, .. }))
 }
 
 fn now_ms() -> u64 {

@@ -306,6 +306,32 @@ fn what_the_candidate_does_not_answer_counts_against_it() {
     assert_eq!(told["failed_ratio"], 0.5);
 }
 
+/// Legacy gave a whole answer, so it is the candidate that is broken.
+#[test]
+fn an_answer_of_the_candidate_alone_that_cannot_be_compared_counts_against_it() {
+    let legacy = Application::start(|_| (200, "text/plain", b"same".to_vec()));
+    let candidate = Application::start(|target| match target {
+        "/broken" => (200, "text/plain\r\nTransfer-Encoding: chunked", b"4\r\nsa".to_vec()),
+        "/coded" => (200, "text/plain\r\nContent-Encoding: gzip", b"same".to_vec()),
+        "/big" => (200, "text/plain", vec![b'x'; 2_000]),
+        "/stream" => (200, "text/event-stream", b"data: 1\n\n".to_vec()),
+        _ => (200, "text/plain", b"same".to_vec()),
+    });
+    let run = Run::new(&legacy, &candidate);
+    let lines = ["/same", "/broken", "/coded", "/big", "/stream"]
+        .map(|target| format!("{{\"request\":{{\"method\":\"GET\",\"target\":\"{target}\"}}}}"));
+    let file = run.file("all.jsonl", &lines.join("\n"));
+    let (code, told, said) =
+        run.replay(&["--jsonl", file.to_str().unwrap(), "--max-body", "1KiB", "--fail-over", "0.79"]);
+    assert_eq!(told["incomparable"]["broken"], 1, "{told}");
+    assert_eq!(told["incomparable"]["decode-failed"], 1, "{told}");
+    assert_eq!(
+        (code, told["unanswered"].as_u64(), told["failed_ratio"].as_f64()),
+        (1, Some(4), Some(0.8)),
+        "{said}"
+    );
+}
+
 #[test]
 fn samples_of_a_running_proxy_are_asked() {
     let (legacy, candidate) = planted();

@@ -53,7 +53,7 @@ struct Told {
     skipped_not_whole: u64,
     counts: VerdictCounts,
     mismatch_ratio: Option<Ratio>,
-    /// Requests that legacy answered and the candidate did not.
+    /// Requests that legacy answered and the candidate did not, or not so that it can be compared.
     unanswered: u64,
     /// Mismatches and unanswered requests; what is held against `fail_over`. None without data.
     failed_ratio: Option<f64>,
@@ -86,10 +86,10 @@ impl Replayed {
         legacy: &Observation,
         candidate: &Observation,
         now_ms: u64,
-        candidate_is_silent: bool,
+        is_unanswered: bool,
     ) {
         self.asked += 1;
-        self.unanswered += u64::from(candidate_is_silent);
+        self.unanswered += u64::from(is_unanswered);
         self.evidence.record(verdict, legacy, candidate, now_ms);
         let Verdict::Mismatch(differences) = verdict else { return };
         for signature in differences.signatures() {
