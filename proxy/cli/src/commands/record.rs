@@ -64,9 +64,8 @@ fn open(path: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
 /// Whole lines: what is there can be replayed, however it ends.
 fn write_down(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
     for request in &recorded.requests {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        out.write_all(&line)?;
+        let line = screen::harmless_json(&serde_json::to_string(request)?);
+        writeln!(out, "{line}")?;
     }
     out.flush()
 }

@@ -227,6 +227,31 @@ fn requests_are_written_down_line_by_line() {
     assert_eq!(targets, ["/1", "/2", "/3"]);
 }
 
+/// U+009B begins a command of a terminal, and JSON allows it as it is.
+#[test]
+fn a_sample_for_programs_does_not_steer_the_terminal() {
+    let mut steering = sample();
+    steering.candidate.body = Some("\u{9b}2J\u{202e}\u{7f}".to_owned());
+    let scripted = Scripted::start(vec![("/mismatches/orders/samples/17", 200, json(&steering))]);
+    let arguments = ["mismatches", "orders", "--sample", "17", "--json", "--admin", &scripted.admin()];
+    let ended = banyan().args(arguments).output().unwrap();
+    let text = String::from_utf8(ended.stdout).unwrap();
+    assert!(text.contains(r#""\u009b2J\u202e\u007f""#), "{text:?}");
+    assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), steering);
+}
+
+#[test]
+fn what_is_recorded_does_not_steer_the_terminal() {
+    let scripted = Scripted::start(vec![
+        ("/record?count=0", 200, recorded(&[], 5, 0)),
+        ("/record?count=1&after=5", 200, recorded(&["/\u{9b}2J"], 6, 0)),
+    ]);
+    let ended = banyan().args(["record", "--count", "1", "--admin", &scripted.admin()]).output().unwrap();
+    let line = String::from_utf8(ended.stdout).unwrap();
+    assert!(line.contains("/\\u009b2J") && !line.contains('\u{9b}'), "{line:?}");
+    assert_eq!(serde_json::from_str::<RecordedRequest>(&line).unwrap().request.target, "/\u{9b}2J");
+}
+
 #[test]
 fn nothing_in_time_is_a_failure() {
     let scripted = Scripted::start(vec![

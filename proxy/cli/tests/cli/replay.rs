@@ -370,3 +370,43 @@ fn people_see_the_place_and_where_it_was_first() {
          DIFFERENCE          SHARE  MISMATCHES  FIRST IN\n/lines/*/fee value  5.0 %  2           GET /orders/7"
     );
 }
+
+/// U+009B begins a command of a terminal as ESC [ does, and U+202E turns text around.
+#[test]
+fn no_answer_and_no_file_steers_the_terminal() {
+    let answer = |key: &'static str| {
+        Application::start(move |_| (200, "application/json", json!({ key: 1 }).to_string().into_bytes()))
+    };
+    let (legacy, candidate) = (answer("a"), answer("\u{9b}2J\u{202e}\u{7f}"));
+    let run = Run::new(&legacy, &candidate);
+    let orders = run.orders(1);
+    let fixed = ["replay", "--legacy", &run.legacy, "--candidate", &run.candidate, "--jsonl"];
+    let text_of = |file: &std::path::Path, more: &[&str]| {
+        let ended = banyan().args(fixed).arg(file).args(more).output().unwrap();
+        String::from_utf8(ended.stdout).unwrap() + std::str::from_utf8(&ended.stderr).unwrap()
+    };
+    let json = text_of(&orders, &["--json"]);
+    assert!(json.contains("\\u202e"), "{json:?}");
+    let people = text_of(&orders, &[]);
+    assert!(people.contains("\\u{9b}2J\\u{202e}\\u{7f}"), "{people:?}");
+    let refused = [
+        "{\"request\":{\"method\":\"GET\",\"target\":\"\u{9b}2J\u{202e}\"}}",
+        "{\"request\":{\"method\":\"\u{9b}2J\u{202e}\",\"target\":\"/\"}}",
+        "{\"request\":{\"method\":\"GET\",\"target\":\"/\",\"headers\":[[\"\u{9b}2J\u{202e}\",\"\"]]}}",
+    ];
+    for line in refused {
+        let text = text_of(&run.file("steering.jsonl", line), &[]);
+        assert!(text.contains("\\u{9b}2J\\u{202e}"), "{text:?}");
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text:?}");
+    }
+    let har = json!({ "log": { "entries": [{ "request": { "method": "GET", "url": "\u{9b}2J" } }] } });
+    let har = run.file("steering.har", &har.to_string());
+    let arguments = ["replay", "--legacy", &run.legacy, "--candidate", &run.candidate, "--har"];
+    let ended = banyan().args(arguments).arg(har).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("\\u{9b}2J") && !said.contains('\u{9b}'), "{said:?}");
+    assert!(
+        !json.contains(['\u{9b}', '\u{202e}', '\u{7f}'])
+            && !people.contains(['\u{9b}', '\u{202e}', '\u{7f}'])
+    );
+}

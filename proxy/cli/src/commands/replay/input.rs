@@ -11,6 +11,7 @@ use super::har;
 use crate::args::ReplayArgs;
 use crate::commands::mismatches::unknown_route;
 use crate::failure::{Exit, Failure};
+use crate::screen;
 use crate::settings::Settings;
 
 /// Most bytes of a file that is read: in a HAR file, answers are in it, too.
@@ -131,6 +132,7 @@ pub(super) fn read(args: &ReplayArgs, settings: &Settings) -> Result<Vec<Questio
             .map(|question| question.and_safe(request.safe))
     };
     stored.requests.into_iter().map(question).collect::<Result<_, _>>().map_err(|problem: String| {
+        let problem = screen::printable(&problem);
         Failure::new(Exit::Failed, format!("a sample of route `{route}` cannot be asked: {problem}"))
     })
 }
@@ -161,7 +163,7 @@ fn parsed(line: &[u8]) -> Result<Question, String> {
 
 fn malformed(path: &Path, line: usize, problem: &str) -> Failure {
     // The column is that of the line; its own line number would be 1 always.
-    let problem = problem.replace(" at line 1 column", ", column");
+    let problem = screen::printable(&problem.replace(" at line 1 column", ", column"));
     Failure::new(Exit::Failed, format!("{}:{line}: not a request: {problem}", path.display()))
         .hint(r#"a line looks like {"request":{"method":"GET","target":"/a","headers":[["accept","*/*"]]}}"#)
 }
