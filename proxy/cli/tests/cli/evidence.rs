@@ -227,6 +227,31 @@ fn requests_are_written_down_line_by_line() {
     assert_eq!(targets, ["/1", "/2", "/3"]);
 }
 
+/// An old file of the same name may be readable by others.
+#[test]
+fn a_recording_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let scripted = Scripted::start(vec![
+        ("/record?count=0", 200, recorded(&[], 5, 0)),
+        ("/record?count=1&after=5", 200, recorded(&["/1"], 6, 0)),
+    ]);
+    for (name, mode) in [("new", None), ("old", Some(0o644))] {
+        let file = folder.path().join(name);
+        if let Some(mode) = mode {
+            std::fs::write(&file, "what was there before, and is longer than what comes now".repeat(9))
+                .unwrap();
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let out = file.to_str().unwrap();
+        let arguments = ["record", "--out", out, "--count", "1", "--admin", &scripted.admin()];
+        let ended = banyan().args(arguments).output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
+    }
+}
+
 /// U+009B begins a command of a terminal, and JSON allows it as it is.
 #[test]
 fn a_sample_for_programs_does_not_steer_the_terminal() {
