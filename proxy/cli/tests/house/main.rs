@@ -80,7 +80,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["proxy/gateway/src/tls", "proxy/cli/src/admin/authorities.rs"]),
     // hyper tells no other way whether a stream was refused unread.
     ("h2", &["proxy/gateway/src/forward/error.rs"]),
-    ("rusqlite", &["proxy/control/src/evidence/store.rs"]),
+    ("rusqlite", &["proxy/control/src/evidence/store"]),
     ("notify", &["proxy/control/src/reload/watch.rs"]),
     (
         "prometheus",

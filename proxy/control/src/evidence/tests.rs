@@ -137,6 +137,17 @@ fn a_sample_says_whether_its_request_is_safe() {
     assert!(safe("carts") && !safe("orders"));
 }
 
+/// A map by token, as its place is told.
+#[test]
+fn a_place_is_kept_without_keys_that_are_secrets() {
+    let site = Site::new();
+    let document = |value| format!("{{\"0123456789abcdef\":{{\"a\":{value}}}}}");
+    site.take(vec![compared("orders", &document(1), &document(2))]);
+    let sample = site.handle().sample("orders", 1).unwrap();
+    assert_eq!(sample.differences[0].pointer.as_deref(), Some("/[redacted]/a"));
+    assert!(!serde_json::to_string(&sample).unwrap().contains("0123456789abcdef"));
+}
+
 #[test]
 fn the_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;

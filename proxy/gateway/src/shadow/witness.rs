@@ -236,7 +236,7 @@ impl Head {
 }
 
 impl Shadowed {
-    /// `None` never: only requests of a route that shadows are handed over.
+    /// There always is one: only requests of a route that shadows are handed over.
     pub(super) fn shadow(&self) -> Option<&LiveShadow> {
         self.state.route(Some(self.route)).shadow.as_ref()
     }
