@@ -148,6 +148,33 @@ fn a_place_is_kept_without_keys_that_are_secrets() {
     assert!(!serde_json::to_string(&sample).unwrap().contains("0123456789abcdef"));
 }
 
+/// It is asked again by a replay: what is only written otherwise is nothing lost.
+#[test]
+fn a_request_is_whole_while_nothing_of_it_is_lost() {
+    let whole = |kind: &'static str, body: &str, fields: usize| {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static(kind));
+        for _ in 0..fields {
+            headers
+                .append("x-field", HeaderValue::from_static("a hundred of these are still within the bound"));
+        }
+        let body = Body::Complete(Bytes::from(body.to_owned()));
+        let asked = Asked { method: Method::POST, target: "/a".to_owned(), headers, body, is_safe: false };
+        sample::request(&sample::redactor(&mismatch("orders", 1)), &asked).whole
+    };
+    let json = "application/json";
+    assert!(whole(json, "{ \"a\" : [1.50, \"\\u00e4\"] }\n", 100));
+    assert!(!whole(json, "{ \"a\": 1, \"password\": \"x\" }", 0));
+    assert!(!whole(json, "{ \"a\": 1, \"note\": 2 }", 0), "by the route's own list");
+    assert!(!whole(json, &format!("[{}1]", "1, ".repeat(10_000)), 0), "cut");
+    assert!(!whole(json, "{}", 400), "header fields were cut");
+    // Kept as JSON, which is not what was sent.
+    assert!(!whole("application/x-www-form-urlencoded", "a=1", 0));
+    assert!(!whole("application/x-ndjson", "{}\n{}", 0));
+    assert!(!whole("text/plain", "a", 0));
+    assert!(whole("text/plain", "", 0));
+}
+
 #[test]
 fn the_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
