@@ -70,6 +70,19 @@ impl Dropped {
     }
 }
 
+/// Why nothing was forgotten: the disk did not take it, and what is there would come back at the next start.
+#[derive(Debug)]
+pub(crate) struct NotReset {
+    route: String,
+    problem: String,
+}
+
+impl std::fmt::Display for NotReset {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "nothing of route `{}` is forgotten: {}", self.route, self.problem)
+    }
+}
+
 /// The thread. Dropped, it keeps what it was told and ends, but is not waited for without end.
 pub(crate) struct EvidenceKeeper {
     handle: EvidenceHandle,
@@ -162,13 +175,16 @@ impl EvidenceHandle {
         self.shared.shelf().read(|store| store.requests(route)).unwrap_or_default()
     }
 
-    /// Forgets all of a route.
-    pub(crate) fn reset(&self, route: &str) -> Reset {
+    /// Forgets all of a route, or nothing.
+    pub(crate) fn reset(&self, route: &str) -> Result<Reset, NotReset> {
         self.shared.locked_resets().insert(route.to_owned(), clock::ms(SystemTime::now()));
+        // Held all the while: an export comes before or after.
+        let mut place = self.shared.shelf();
+        let samples = place.forget(route).map_err(|problem| NotReset { route: route.to_owned(), problem })?;
         let had_counts = self.shared.comparisons.reset(route);
-        let samples = self.shared.shelf().write(|store| store.forget(route)).unwrap_or_default();
+        drop(place);
         tracing::info!(route, samples, "what comparisons found was reset");
-        Reset { version: API_VERSION, route: route.to_owned(), had_counts, samples }
+        Ok(Reset { version: API_VERSION, route: route.to_owned(), had_counts, samples })
     }
 
     /// Requests as they come.

@@ -181,6 +181,18 @@ fn what_comparisons_found() {
 }
 
 #[test]
+fn a_reset_that_forgot_nothing_is_a_failure() {
+    let message = "nothing of route `orders` is forgotten: no room left".to_owned();
+    let refused = Refusal { version: 1, code: "internal".to_owned(), message };
+    let scripted = Scripted::start(vec![("/mismatches/orders/reset", 500, json(&refused))]);
+    let arguments = ["mismatches", "orders", "--reset", "--admin", &scripted.admin()];
+    let ended = banyan().args(arguments).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("nothing of route `orders` is forgotten: no room left"), "{said}");
+}
+
+#[test]
 fn names_of_routes_travel_in_paths() {
     let scripted = scripted();
     let asked = banyan().args(["mismatches", "a/b c", "--admin", &scripted.admin()]).output().unwrap();

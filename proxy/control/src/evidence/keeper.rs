@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use banyan_compare::store;
 use banyan_gateway::{Compared, RouteComparisons};
 
+use super::shelf::Shelf;
 use super::store::Outcome;
 use super::{Dropped, Shared, bounds::Bounds, sample};
 use crate::api::RecordedRequest;
@@ -28,7 +29,7 @@ pub(super) struct Keeper {
     missed: u64,
     missed_differences: u64,
     /// Something was compared since the last look.
-    has_news: bool,
+    pub(super) has_news: bool,
     expire_at: Instant,
 }
 
@@ -155,15 +156,16 @@ impl Keeper {
         let gone: Vec<String> =
             self.written.keys().filter(|route| !known.contains_key(*route)).cloned().collect();
         for route in gone {
-            place.write(|store| store.forget(&route));
-            self.written.remove(&route);
-        }
-        let changed = self.changed(known);
-        for (route, written) in &changed {
-            if let Some(since) = self.begun_anew(route, written) {
-                place.write(|store| store.forget_before(route, since));
+            if place.write(|store| store.forget(&route)).is_some() {
+                self.written.remove(&route);
+            } else {
+                self.has_news = true;
             }
         }
+        let mut changed = self.changed(known);
+        let all = changed.len();
+        changed.retain(|(route, written)| self.could_begin_anew(route, written, &mut place));
+        self.has_news |= changed.len() < all;
         if changed.is_empty() {
             return;
         }
@@ -185,6 +187,13 @@ impl Keeper {
             self.written.get(route).is_none_or(|before| before.text != now.text)
         };
         written.filter(is_new).collect()
+    }
+
+    /// Samples go with the counts they belong to. False where the disk did not take that: it is tried again, and until then
+    /// what was written stays.
+    fn could_begin_anew(&self, route: &str, now: &Written, place: &mut Shelf) -> bool {
+        let Some(since) = self.begun_anew(route, now) else { return true };
+        place.write(|store| store.forget_before(route, since)).is_some()
     }
 
     /// Since when a route is counted, if that is not what was written: such as since a new build of the candidate.

@@ -68,6 +68,14 @@ impl Shelf {
         written
     }
 
+    /// Deletes everything of a route, and says how many samples there were, or what is the matter.
+    pub(super) fn forget(&mut self, route: &str) -> Result<u64, String> {
+        self.write(|store| store.forget(route)).ok_or_else(|| {
+            let problem = self.problem.clone();
+            problem.unwrap_or_else(|| "what comparisons find is kept no more; the log says why".to_owned())
+        })
+    }
+
     fn failed(&mut self, error: &StoreError) {
         if let (StoreError::Damaged(found), Some(path)) = (error, &self.path) {
             // Closed before it is moved.

@@ -238,7 +238,7 @@ fn a_reset_forgets_all_and_what_was_asked_before() {
     known.evidence.record(&late.verdict, &late.legacy, &late.candidate, 5);
     site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
     site.take(vec![mismatch("orders", 1), mismatch("carts", 1)]);
-    let reset = site.handle().reset("orders");
+    let reset = site.handle().reset("orders").unwrap();
     assert_eq!((reset.had_counts, reset.samples), (true, 1));
     site.take(vec![late]);
     assert!(site.ids("orders").is_empty() && site.shared.comparisons.evidence("orders").is_none());
@@ -273,6 +273,62 @@ fn samples_go_when_the_counts_begin_anew() {
     site.shared.comparisons.reset("orders");
     keeper.export();
     assert!(site.ids("orders").is_empty());
+}
+
+/// As while a disk takes nothing.
+#[test]
+fn a_reset_that_the_disk_did_not_take_is_an_error_and_forgets_nothing() {
+    let site = Site::new();
+    let told = mismatch("orders", 1);
+    let mut known = RouteComparisons::default();
+    known.evidence.record(&told.verdict, &told.legacy, &told.candidate, 5);
+    site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    site.take(vec![told]);
+    site.shared.shelf().close();
+    let refused = site.handle().reset("orders").unwrap_err();
+    assert!(refused.to_string().contains("`orders`"), "{refused}");
+    assert!(site.shared.comparisons.evidence("orders").is_some());
+    *site.shared.shelf() = Shelf::open(Some(site.path.clone()));
+    assert_eq!(site.ids("orders").len(), 1);
+    assert_eq!(site.handle().reset("orders").unwrap().samples, 1);
+    assert!(site.ids("orders").is_empty() && site.shared.comparisons.evidence("orders").is_none());
+}
+
+#[test]
+fn samples_of_counts_that_began_anew_go_as_soon_as_the_disk_takes_it() {
+    let site = Site::new();
+    let (sender, inbox) = sync_channel(9);
+    let mut keeper = Keeper::new(site.shared.clone(), inbox);
+    let told = mismatch("orders", 1);
+    let begin = |now_ms| {
+        let mut known = RouteComparisons::default();
+        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, now_ms);
+        site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    };
+    let breaks_off = |keeper: &mut Keeper| {
+        site.shared.shelf().close();
+        keeper.look();
+        *site.shared.shelf() = Shelf::open(Some(site.path.clone()));
+        assert_eq!(site.ids("orders").len(), 1);
+        keeper.look();
+        assert!(site.ids("orders").is_empty());
+    };
+    begin(1);
+    sender.send(told.clone()).unwrap();
+    keeper.take_waiting();
+    keeper.look();
+    begin(clock::ms(SystemTime::now()) + 60_000);
+    keeper.export();
+    sender.send(told.clone()).unwrap();
+    keeper.take_waiting();
+    begin(clock::ms(SystemTime::now()) + 120_000);
+    keeper.has_news = true;
+    breaks_off(&mut keeper);
+    sender.send(told.clone()).unwrap();
+    keeper.take_waiting();
+    site.shared.comparisons.reset("orders");
+    keeper.has_news = true;
+    breaks_off(&mut keeper);
 }
 
 #[test]
