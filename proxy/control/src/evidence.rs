@@ -122,7 +122,8 @@ impl EvidenceKeeper {
     ) -> io::Result<Self> {
         let shared = Shared::open(path, Arc::clone(comparisons), metrics.clone());
         shared.put_back(routes);
-        let keeper = Keeper::new(shared.clone(), comparisons.follow(WAITING_MAX));
+        let names = routes.iter().map(|route| (*route).to_owned()).collect();
+        let keeper = Keeper::new(shared.clone(), comparisons.follow(WAITING_MAX), names);
         let (ending, ended) = sync_channel(0);
         thread::Builder::new().name("banyan-evidence".to_owned()).spawn(move || {
             keeper.run();
@@ -225,7 +226,9 @@ impl Shared {
 
     fn put_back(&self, routes: &[&str]) {
         let since = clock::ms(SystemTime::now()).saturating_sub(Bounds::DISK.age_ms);
-        let stored = self.shelf().read(|store| store.counts(routes, since)).unwrap_or_default();
+        // Held all the while: a reset comes before or after.
+        let mut place = self.shelf();
+        let stored = place.read(|store| store.counts(routes, since)).unwrap_or_default();
         let mut kept = BTreeMap::new();
         for (route, text) in stored {
             match restore(&text) {
@@ -239,6 +242,9 @@ impl Shared {
         for (route, now) in self.comparisons.export() {
             if let Some(before) = kept.get_mut(&route) {
                 before.evidence.merge(&now.evidence);
+                if now.learning.requests_compared() > before.learning.requests_compared() {
+                    before.learning = now.learning;
+                }
             }
         }
         self.comparisons.import(kept);

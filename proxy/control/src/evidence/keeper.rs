@@ -24,6 +24,8 @@ const EXPIRE_EVERY: Duration = Duration::from_mins(10);
 pub(super) struct Keeper {
     pub(super) shared: Shared,
     pub(super) inbox: Receiver<Compared>,
+    /// Those of the table at the start.
+    routes: Vec<String>,
     /// By route: what was written last, and since when it counted.
     written: BTreeMap<String, Written>,
     missed: u64,
@@ -39,11 +41,11 @@ struct Written {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Shared, inbox: Receiver<Compared>) -> Self {
+    pub(super) fn new(shared: Shared, inbox: Receiver<Compared>, routes: Vec<String>) -> Self {
         let missed = shared.comparisons.missed();
         let missed_differences = shared.comparisons.missed_differences();
         let (written, expire_at) = (BTreeMap::new(), Instant::now());
-        Self { shared, inbox, written, missed, missed_differences, has_news: true, expire_at }
+        Self { shared, inbox, routes, written, missed, missed_differences, has_news: true, expire_at }
     }
 
     /// Until nobody tells it anything any more. What was told before is kept.
@@ -134,8 +136,19 @@ impl Keeper {
         let missed = self.shared.comparisons.missed();
         let more = missed.saturating_sub(self.missed);
         self.missed = missed;
+        self.back_to_disk();
         if std::mem::take(&mut self.has_news) || more > 0 {
             self.export();
+        }
+    }
+
+    /// Where memory serves in place of the file. What was counted in the file is added to what was counted since.
+    fn back_to_disk(&mut self) {
+        if self.shared.shelf().back_to_disk() {
+            let routes: Vec<&str> = self.routes.iter().map(String::as_str).collect();
+            self.shared.put_back(&routes);
+            self.written.clear();
+            self.has_news = true;
         }
     }
 

@@ -93,7 +93,7 @@ impl Site {
             sender.send(compared).unwrap();
         }
         drop(sender);
-        Keeper::new(self.shared.clone(), inbox).take_all();
+        Keeper::new(self.shared.clone(), inbox, Vec::new()).take_all();
     }
 
     fn handle(&self) -> EvidenceHandle {
@@ -253,7 +253,7 @@ fn a_reset_forgets_all_and_what_was_asked_before() {
 fn samples_go_when_the_counts_begin_anew() {
     let site = Site::new();
     let (sender, inbox) = sync_channel(9);
-    let mut keeper = Keeper::new(site.shared.clone(), inbox);
+    let mut keeper = Keeper::new(site.shared.clone(), inbox, Vec::new());
     let told = mismatch("orders", 1);
     let begin = |now_ms| {
         let mut known = RouteComparisons::default();
@@ -298,7 +298,7 @@ fn a_reset_that_the_disk_did_not_take_is_an_error_and_forgets_nothing() {
 fn samples_of_counts_that_began_anew_go_as_soon_as_the_disk_takes_it() {
     let site = Site::new();
     let (sender, inbox) = sync_channel(9);
-    let mut keeper = Keeper::new(site.shared.clone(), inbox);
+    let mut keeper = Keeper::new(site.shared.clone(), inbox, Vec::new());
     let told = mismatch("orders", 1);
     let begin = |now_ms| {
         let mut known = RouteComparisons::default();
@@ -329,6 +329,43 @@ fn samples_of_counts_that_began_anew_go_as_soon_as_the_disk_takes_it() {
     site.shared.comparisons.reset("orders");
     keeper.has_news = true;
     breaks_off(&mut keeper);
+}
+
+/// In an upgrade, the process before may hold the file longer than the new one waits.
+#[test]
+fn a_file_that_was_held_at_the_start_is_used_when_it_is_free() {
+    let before = Site::new();
+    let told = mismatch("orders", 1);
+    let count = |site: &Site| {
+        let mut known = RouteComparisons::default();
+        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, 5);
+        site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    };
+    count(&before);
+    before.take(vec![told.clone()]);
+    let metrics = Metrics::new(&Registry::new()).unwrap();
+    let shared = Shared::open(Some(before.path.clone()), Arc::default(), metrics);
+    let (sender, inbox) = sync_channel(9);
+    let mut keeper = Keeper::new(shared.clone(), inbox, Vec::new());
+    let handle = EvidenceHandle { shared: shared.clone() };
+    sender.send(mismatch("orders", 2)).unwrap();
+    keeper.take_waiting();
+    keeper.look();
+    assert_eq!(handle.kept().place, "memory");
+    assert!(handle.reset("orders").is_err(), "what is in the file would come back");
+    let Site { folder, path, shared: old } = before;
+    drop(old);
+    let after = Site { folder, path, shared };
+    count(&after);
+    keeper.look();
+    let kept = handle.kept();
+    assert_eq!((kept.place.as_str(), kept.samples, kept.problem), ("disk", 2, None));
+    assert_eq!(after.shared.comparisons.evidence("orders").map(|it| it.counts.mismatch), Some(2));
+    drop((keeper, handle));
+    let next = after.again();
+    next.shared.put_back(&["orders"]);
+    assert_eq!(next.ids("orders")["/price value"].len(), 2);
+    assert_eq!(next.shared.comparisons.evidence("orders").map(|it| it.counts.mismatch), Some(2));
 }
 
 #[test]
