@@ -2,6 +2,7 @@
 //!
 //! Colour comes through `anstream`, which takes it out for files, pipes and `NO_COLOR`.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -36,7 +37,21 @@ pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     // Our answers are structs with string keys: their serialisation cannot fail.
     let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-    print(&text)
+    print(&harmless_json(&text))
+}
+
+/// The same JSON, in which no character steers a terminal. Such a one can only be inside a string, where `\u009b` stands
+/// for it; what is below U+0020 there, JSON itself does not allow.
+pub(crate) fn harmless_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character >= ' ' && steers(character) {
+            let _ = write!(out, "\\u{:04x}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// One line of talk. A standard error that cannot be written has nobody to be told to.
@@ -64,17 +79,24 @@ pub(crate) fn width() -> usize {
     asked.or_else(found).filter(|columns| *columns > 0).unwrap_or(WIDTH)
 }
 
-/// Text from elsewhere, which must not steer the terminal: control characters as `\u{1b}`.
+/// Text from elsewhere, which must not steer the terminal: such characters as `\u{1b}`.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if steers(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
         }
     }
     out
+}
+
+/// Control characters, U+0080 to U+009F among them, and those that turn the direction of what follows. All have four digits.
+fn steers(character: char) -> bool {
+    let turns =
+        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || character.is_control()
 }
 
 /// Whether standard error is looked at by somebody.

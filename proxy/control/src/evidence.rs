@@ -70,6 +70,19 @@ impl Dropped {
     }
 }
 
+/// Why nothing was forgotten: the disk did not take it, and what is there would come back at the next start.
+#[derive(Debug)]
+pub(crate) struct NotReset {
+    route: String,
+    problem: String,
+}
+
+impl std::fmt::Display for NotReset {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "nothing of route `{}` is forgotten: {}", self.route, self.problem)
+    }
+}
+
 /// The thread. Dropped, it keeps what it was told and ends, but is not waited for without end.
 pub(crate) struct EvidenceKeeper {
     handle: EvidenceHandle,
@@ -109,7 +122,8 @@ impl EvidenceKeeper {
     ) -> io::Result<Self> {
         let shared = Shared::open(path, Arc::clone(comparisons), metrics.clone());
         shared.put_back(routes);
-        let keeper = Keeper::new(shared.clone(), comparisons.follow(WAITING_MAX));
+        let names = routes.iter().map(|route| (*route).to_owned()).collect();
+        let keeper = Keeper::new(shared.clone(), comparisons.follow(WAITING_MAX), names);
         let (ending, ended) = sync_channel(0);
         thread::Builder::new().name("banyan-evidence".to_owned()).spawn(move || {
             keeper.run();
@@ -162,13 +176,16 @@ impl EvidenceHandle {
         self.shared.shelf().read(|store| store.requests(route)).unwrap_or_default()
     }
 
-    /// Forgets all of a route.
-    pub(crate) fn reset(&self, route: &str) -> Reset {
+    /// Forgets all of a route, or nothing.
+    pub(crate) fn reset(&self, route: &str) -> Result<Reset, NotReset> {
         self.shared.locked_resets().insert(route.to_owned(), clock::ms(SystemTime::now()));
+        // Held all the while: an export comes before or after.
+        let mut place = self.shared.shelf();
+        let samples = place.forget(route).map_err(|problem| NotReset { route: route.to_owned(), problem })?;
         let had_counts = self.shared.comparisons.reset(route);
-        let samples = self.shared.shelf().write(|store| store.forget(route)).unwrap_or_default();
+        drop(place);
         tracing::info!(route, samples, "what comparisons found was reset");
-        Reset { version: API_VERSION, route: route.to_owned(), had_counts, samples }
+        Ok(Reset { version: API_VERSION, route: route.to_owned(), had_counts, samples })
     }
 
     /// Requests as they come.
@@ -209,7 +226,9 @@ impl Shared {
 
     fn put_back(&self, routes: &[&str]) {
         let since = clock::ms(SystemTime::now()).saturating_sub(Bounds::DISK.age_ms);
-        let stored = self.shelf().read(|store| store.counts(routes, since)).unwrap_or_default();
+        // Held all the while: a reset comes before or after.
+        let mut place = self.shelf();
+        let stored = place.read(|store| store.counts(routes, since)).unwrap_or_default();
         let mut kept = BTreeMap::new();
         for (route, text) in stored {
             match restore(&text) {
@@ -223,6 +242,9 @@ impl Shared {
         for (route, now) in self.comparisons.export() {
             if let Some(before) = kept.get_mut(&route) {
                 before.evidence.merge(&now.evidence);
+                if now.learning.requests_compared() > before.learning.requests_compared() {
+                    before.learning = now.learning;
+                }
             }
         }
         self.comparisons.import(kept);

@@ -46,6 +46,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// What was kept of the body.
     pub body: Body,
+    /// Neither its method nor its route says that it has effects.
+    pub is_safe: bool,
 }
 
 /// What is known of the comparisons of every route that shadows. One lock each, never taken by a thread that serves

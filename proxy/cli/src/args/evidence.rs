@@ -56,7 +56,9 @@ pub(crate) struct RecordArgs {
 #[command(
     after_help = "Asks both, one request after the other, and compares. Exit code 1 when mismatches and requests that
 the candidate did not answer are more than RATIO of all, and when nothing could be compared.
-A request whose method is not safe is left out unless --writes is given: BOTH do it then.
+A request that is not safe is left out unless --writes is given: BOTH do it then. It is not safe
+by its method, by its route (`side_effects`: of --route, or noted down in a recording or sample),
+or by a field such as X-HTTP-Method-Override.
 
 Examples:
   banyan replay --legacy http://old:3000 --candidate http://new:4001 --jsonl orders.jsonl
@@ -81,13 +83,13 @@ pub(crate) struct ReplayArgs {
     /// Ask the samples that a running proxy keeps of this route
     #[arg(long, value_name = "ROUTE")]
     pub(crate) stored: Option<String>,
-    /// Compare by the rules of this route of --routes
+    /// Compare by the rules of this route of --routes; it also says whether requests have effects
     #[arg(long, value_name = "NAME")]
     pub(crate) route: Option<String>,
     /// Largest ratio that is no failure, 0 to 1
     #[arg(long, default_value = "0", value_name = "RATIO")]
     pub(crate) fail_over: Ratio,
-    /// Also requests whose method is not safe: each is done by both
+    /// Also requests that are not safe: each is done by both
     #[arg(long)]
     pub(crate) writes: bool,
     /// Field of every request, in place of its own; can be repeated

@@ -1,8 +1,8 @@
 //! `banyan record`
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +20,9 @@ const EVERY: Duration = Duration::from_millis(250);
 
 /// Most requests asked for at once: what the proxy gives.
 const AT_ONCE: usize = 200;
+
+/// Mode of the file: requests have things in them that are nobody else's.
+const OWNER_ALONE: u32 = 0o600;
 
 /// Writes requests down until there are enough or the time is over.
 pub(super) fn perform(args: &RecordArgs, settings: &Settings) -> Result<Exit, Failure> {
@@ -53,20 +56,29 @@ pub(super) fn perform(args: &RecordArgs, settings: &Settings) -> Result<Exit, Fa
 
 fn open(path: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
     let Some(path) = path else { return Ok(Box::new(io::stdout())) };
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let file = file.map_err(|error| {
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ALONE).open(path);
+    let file = opened.and_then(emptied).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot write {}: {error}", path.display()))
             .hint("name another file with `--out FILE`")
     })?;
     Ok(Box::new(BufWriter::new(file)))
 }
 
+/// A file that was there before keeps its mode when it is opened, and may let others in. What is no file, such as a pipe,
+/// is left as it is.
+fn emptied(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(OWNER_ALONE))?;
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 /// Whole lines: what is there can be replayed, however it ends.
 fn write_down(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
     for request in &recorded.requests {
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        out.write_all(&line)?;
+        let line = screen::harmless_json(&serde_json::to_string(request)?);
+        writeln!(out, "{line}")?;
     }
     out.flush()
 }

@@ -140,6 +140,7 @@ fn sample() -> Sample {
             headers: vec![("accept".to_owned(), "*/*".to_owned())],
             body: None,
             whole: false,
+            safe: true,
         },
         legacy: answer(200, "no-store", r#"{"items":[{"price":10.0,"id":1}],"name":"Ann"}"#),
         candidate: answer(
@@ -180,6 +181,18 @@ fn what_comparisons_found() {
 }
 
 #[test]
+fn a_reset_that_forgot_nothing_is_a_failure() {
+    let message = "nothing of route `orders` is forgotten: no room left".to_owned();
+    let refused = Refusal { version: 1, code: "internal".to_owned(), message };
+    let scripted = Scripted::start(vec![("/mismatches/orders/reset", 500, json(&refused))]);
+    let arguments = ["mismatches", "orders", "--reset", "--admin", &scripted.admin()];
+    let ended = banyan().args(arguments).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("nothing of route `orders` is forgotten: no room left"), "{said}");
+}
+
+#[test]
 fn names_of_routes_travel_in_paths() {
     let scripted = scripted();
     let asked = banyan().args(["mismatches", "a/b c", "--admin", &scripted.admin()]).output().unwrap();
@@ -197,6 +210,7 @@ fn recorded(targets: &[&str], next: u64, lost: u64) -> String {
             headers: Vec::new(),
             body: None,
             whole: true,
+            safe: true,
         },
     };
     json(&Recorded { version: 1, requests: targets.iter().map(request).collect(), next, lost, missed: 2 })
@@ -223,6 +237,56 @@ fn requests_are_written_down_line_by_line() {
         .map(|line| serde_json::from_str::<RecordedRequest>(line).unwrap().request.target)
         .collect();
     assert_eq!(targets, ["/1", "/2", "/3"]);
+}
+
+/// An old file of the same name may be readable by others.
+#[test]
+fn a_recording_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let scripted = Scripted::start(vec![
+        ("/record?count=0", 200, recorded(&[], 5, 0)),
+        ("/record?count=1&after=5", 200, recorded(&["/1"], 6, 0)),
+    ]);
+    for (name, mode) in [("new", None), ("old", Some(0o644))] {
+        let file = folder.path().join(name);
+        if let Some(mode) = mode {
+            std::fs::write(&file, "what was there before, and is longer than what comes now".repeat(9))
+                .unwrap();
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let out = file.to_str().unwrap();
+        let arguments = ["record", "--out", out, "--count", "1", "--admin", &scripted.admin()];
+        let ended = banyan().args(arguments).output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
+    }
+}
+
+/// U+009B begins a command of a terminal, and JSON allows it as it is.
+#[test]
+fn a_sample_for_programs_does_not_steer_the_terminal() {
+    let mut steering = sample();
+    steering.candidate.body = Some("\u{9b}2J\u{202e}\u{7f}".to_owned());
+    let scripted = Scripted::start(vec![("/mismatches/orders/samples/17", 200, json(&steering))]);
+    let arguments = ["mismatches", "orders", "--sample", "17", "--json", "--admin", &scripted.admin()];
+    let ended = banyan().args(arguments).output().unwrap();
+    let text = String::from_utf8(ended.stdout).unwrap();
+    assert!(text.contains(r#""\u009b2J\u202e\u007f""#), "{text:?}");
+    assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), steering);
+}
+
+#[test]
+fn what_is_recorded_does_not_steer_the_terminal() {
+    let scripted = Scripted::start(vec![
+        ("/record?count=0", 200, recorded(&[], 5, 0)),
+        ("/record?count=1&after=5", 200, recorded(&["/\u{9b}2J"], 6, 0)),
+    ]);
+    let ended = banyan().args(["record", "--count", "1", "--admin", &scripted.admin()]).output().unwrap();
+    let line = String::from_utf8(ended.stdout).unwrap();
+    assert!(line.contains("/\\u009b2J") && !line.contains('\u{9b}'), "{line:?}");
+    assert_eq!(serde_json::from_str::<RecordedRequest>(&line).unwrap().request.target, "/\u{9b}2J");
 }
 
 #[test]

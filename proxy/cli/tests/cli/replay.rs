@@ -152,15 +152,22 @@ fn a_ratio_may_be_allowed() {
     assert_eq!((with("0.05"), with("0.049"), with("5")), (0, 1, 2));
 }
 
+/// A route `orders` with one more line.
+fn routes(line: &str) -> String {
+    format!(
+        "version = 1\n[defaults]\nlegacy = \"old\"\nsticky = [\"client-ip\"]\n[upstreams.old]\n\
+         targets = [\"http://127.0.0.1:9\"]\n[upstreams.new]\ntargets = [\"http://127.0.0.1:9\"]\n\
+         [[route]]\nname = \"orders\"\npath = \"/orders/*\"\nto = \"new\"\npercent = 0\n\
+         shadow = {{ percent = 10 }}\n{line}\n"
+    )
+}
+
 #[test]
 fn rules_of_a_route_count() {
     let (legacy, candidate) = planted();
     let run = Run::new(&legacy, &candidate);
-    let routes = "version = 1\n[defaults]\nlegacy = \"old\"\nsticky = [\"client-ip\"]\n[upstreams.old]\n\
-                  targets = [\"http://127.0.0.1:9\"]\n[upstreams.new]\ntargets = [\"http://127.0.0.1:9\"]\n\
-                  [[route]]\nname = \"orders\"\npath = \"/orders/*\"\nto = \"new\"\npercent = 0\n\
-                  shadow = { percent = 10 }\ncompare = { ignore = [\"/lines/*/fee\"] }\n";
-    let (orders, routes) = (run.orders(40), run.file("routes.toml", routes));
+    let routes = routes("compare = { ignore = [\"/lines/*/fee\"] }");
+    let (orders, routes) = (run.orders(40), run.file("routes.toml", &routes));
     let (orders, routes) = (orders.to_str().unwrap(), routes.to_str().unwrap());
     let (code, told, said) = run.replay(&["--jsonl", orders, "--routes", routes, "--route", "orders"]);
     assert_eq!((code, told["counts"]["ignored"].as_u64()), (0, Some(2)), "{said}");
@@ -197,6 +204,63 @@ fn writes_are_asked_only_when_told_and_bodies_arrive_byte_by_byte() {
         assert!(!first.contains("shop.test") && !first.contains("x-hop"), "{first}");
         assert!(again.contains("x-user-id: 7\r\n") && again.contains("a: b\r\n"), "{again}");
     }
+}
+
+/// A single request that is not safe must not be asked of both, whatever its method says.
+#[test]
+fn what_has_effects_by_its_route_or_by_a_field_is_a_write() {
+    let (legacy, candidate) = planted();
+    let run = Run::new(&legacy, &candidate);
+    let with = |name: &str| json!({ "method": "GET", "target": "/orders/2", "headers": [[name, "DELETE"]] });
+    let requests = [
+        json!({ "method": "GET", "target": "/orders/1", "safe": false }),
+        with("X-HTTP-Method-Override"),
+        with("x-http-method"),
+        with("X-Method-Override"),
+        json!({ "method": "POST", "target": "/orders/3", "safe": true }),
+        json!({ "method": "GET", "target": "/orders/4", "safe": true }),
+    ];
+    let lines = requests.map(|request| json!({ "request": request }).to_string());
+    let file = run.file("orders.jsonl", &lines.join("\n"));
+    let file = file.to_str().unwrap();
+    let (code, told, said) = run.replay(&["--jsonl", file]);
+    assert_eq!((code, told["skipped_unsafe"].as_u64()), (0, Some(5)), "{said}");
+    for asked in [legacy.asked(), candidate.asked()] {
+        let heads: Vec<_> = asked.iter().map(|(head, _)| head.lines().next().unwrap()).collect();
+        assert_eq!(heads, ["GET /orders/4 HTTP/1.1"]);
+    }
+    let (_, told, _) = run.replay(&["--jsonl", file, "--writes"]);
+    assert_eq!(told["asked"], 6);
+    let (code, told, _) = run.replay(&["--jsonl", file, "-H", "X-HTTP-Method-Override: PUT"]);
+    assert_eq!((code, told["asked"].as_u64()), (1, Some(0)));
+}
+
+#[test]
+fn the_route_that_is_named_says_whether_its_requests_have_effects() {
+    let (legacy, candidate) = planted();
+    let run = Run::new(&legacy, &candidate);
+    let routes = routes("side_effects = true");
+    let (orders, routes) = (run.orders(3), run.file("routes.toml", &routes));
+    let (orders, routes) = (orders.to_str().unwrap(), routes.to_str().unwrap());
+    let (code, told, said) = run.replay(&["--jsonl", orders, "--routes", routes, "--route", "orders"]);
+    assert_eq!((code, told["skipped_unsafe"].as_u64()), (1, Some(3)), "{said}");
+    assert!(legacy.asked().is_empty() && candidate.asked().is_empty());
+}
+
+/// Also where the proxy is older than the command and does not say it.
+#[test]
+fn samples_are_asked_only_where_they_are_known_to_be_safe() {
+    let (legacy, candidate) = planted();
+    let run = Run::new(&legacy, &candidate);
+    let request = |number: usize| json!({ "method": "GET", "target": format!("/orders/{number}"), "headers": [], "body": null, "whole": true });
+    let mut requests = [request(1), request(2), request(3)];
+    requests[0]["safe"] = json!(true);
+    requests[1]["safe"] = json!(false);
+    let stored = json!({ "version": 1, "route": "orders", "requests": requests });
+    let admin = Scripted::start(vec![("/mismatches/orders/requests", 200, stored.to_string())]);
+    let (code, told, said) = run.replay(&["--stored", "orders", "--admin", &admin.admin()]);
+    assert_eq!((code, told["skipped_unsafe"].as_u64()), (0, Some(2)), "{said}");
+    assert_eq!((legacy.asked().len(), candidate.asked().len()), (1, 1));
 }
 
 #[test]
@@ -242,6 +306,32 @@ fn what_the_candidate_does_not_answer_counts_against_it() {
     assert_eq!(told["failed_ratio"], 0.5);
 }
 
+/// Legacy gave a whole answer, so it is the candidate that is broken.
+#[test]
+fn an_answer_of_the_candidate_alone_that_cannot_be_compared_counts_against_it() {
+    let legacy = Application::start(|_| (200, "text/plain", b"same".to_vec()));
+    let candidate = Application::start(|target| match target {
+        "/broken" => (200, "text/plain\r\nTransfer-Encoding: chunked", b"4\r\nsa".to_vec()),
+        "/coded" => (200, "text/plain\r\nContent-Encoding: gzip", b"same".to_vec()),
+        "/big" => (200, "text/plain", vec![b'x'; 2_000]),
+        "/stream" => (200, "text/event-stream", b"data: 1\n\n".to_vec()),
+        _ => (200, "text/plain", b"same".to_vec()),
+    });
+    let run = Run::new(&legacy, &candidate);
+    let lines = ["/same", "/broken", "/coded", "/big", "/stream"]
+        .map(|target| format!("{{\"request\":{{\"method\":\"GET\",\"target\":\"{target}\"}}}}"));
+    let file = run.file("all.jsonl", &lines.join("\n"));
+    let (code, told, said) =
+        run.replay(&["--jsonl", file.to_str().unwrap(), "--max-body", "1KiB", "--fail-over", "0.79"]);
+    assert_eq!(told["incomparable"]["broken"], 1, "{told}");
+    assert_eq!(told["incomparable"]["decode-failed"], 1, "{told}");
+    assert_eq!(
+        (code, told["unanswered"].as_u64(), told["failed_ratio"].as_f64()),
+        (1, Some(4), Some(0.8)),
+        "{said}"
+    );
+}
+
 #[test]
 fn samples_of_a_running_proxy_are_asked() {
     let (legacy, candidate) = planted();
@@ -252,6 +342,7 @@ fn samples_of_a_running_proxy_are_asked() {
         headers: vec![("authorization".to_owned(), "[redacted]".to_owned())],
         body: None,
         whole,
+        safe: true,
     };
     let requests = vec![request("/orders/7", true), request("/orders/8?token=[redacted]", false)];
     let stored = StoredRequests { version: 1, route: "orders".to_owned(), requests };
@@ -277,5 +368,45 @@ fn people_see_the_place_and_where_it_was_first() {
         "40 requests asked of both, 0 left out\n  mismatch      2, 5.0 % (1.4 % to 16.5 %)\n  \
          else          38 match, 0 ignored\n  incomparable  0\n\n\
          DIFFERENCE          SHARE  MISMATCHES  FIRST IN\n/lines/*/fee value  5.0 %  2           GET /orders/7"
+    );
+}
+
+/// U+009B begins a command of a terminal as ESC [ does, and U+202E turns text around.
+#[test]
+fn no_answer_and_no_file_steers_the_terminal() {
+    let answer = |key: &'static str| {
+        Application::start(move |_| (200, "application/json", json!({ key: 1 }).to_string().into_bytes()))
+    };
+    let (legacy, candidate) = (answer("a"), answer("\u{9b}2J\u{202e}\u{7f}"));
+    let run = Run::new(&legacy, &candidate);
+    let orders = run.orders(1);
+    let fixed = ["replay", "--legacy", &run.legacy, "--candidate", &run.candidate, "--jsonl"];
+    let text_of = |file: &std::path::Path, more: &[&str]| {
+        let ended = banyan().args(fixed).arg(file).args(more).output().unwrap();
+        String::from_utf8(ended.stdout).unwrap() + std::str::from_utf8(&ended.stderr).unwrap()
+    };
+    let json = text_of(&orders, &["--json"]);
+    assert!(json.contains("\\u202e"), "{json:?}");
+    let people = text_of(&orders, &[]);
+    assert!(people.contains("\\u{9b}2J\\u{202e}\\u{7f}"), "{people:?}");
+    let refused = [
+        "{\"request\":{\"method\":\"GET\",\"target\":\"\u{9b}2J\u{202e}\"}}",
+        "{\"request\":{\"method\":\"\u{9b}2J\u{202e}\",\"target\":\"/\"}}",
+        "{\"request\":{\"method\":\"GET\",\"target\":\"/\",\"headers\":[[\"\u{9b}2J\u{202e}\",\"\"]]}}",
+    ];
+    for line in refused {
+        let text = text_of(&run.file("steering.jsonl", line), &[]);
+        assert!(text.contains("\\u{9b}2J\\u{202e}"), "{text:?}");
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text:?}");
+    }
+    let har = json!({ "log": { "entries": [{ "request": { "method": "GET", "url": "\u{9b}2J" } }] } });
+    let har = run.file("steering.har", &har.to_string());
+    let arguments = ["replay", "--legacy", &run.legacy, "--candidate", &run.candidate, "--har"];
+    let ended = banyan().args(arguments).arg(har).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("\\u{9b}2J") && !said.contains('\u{9b}'), "{said:?}");
+    assert!(
+        !json.contains(['\u{9b}', '\u{202e}', '\u{7f}'])
+            && !people.contains(['\u{9b}', '\u{202e}', '\u{7f}'])
     );
 }

@@ -78,7 +78,7 @@ pub(super) async fn reset(
     let api::ResetRequest {} = parsed(body)?;
     off_thread(move || {
         known_route(&sources.gateway.table(), &route, sources.evidence.known().contains_key(&route))?;
-        Ok(Json(sources.evidence.reset(&route)))
+        sources.evidence.reset(&route).map(Json).map_err(|not_reset| failed(not_reset.to_string()))
     })
     .await?
 }

@@ -243,8 +243,12 @@ pub struct SampleRequest {
     pub headers: Vec<(String, String)>,
     /// Its text; none where there was no body.
     pub body: Option<String>,
-    /// Target and body are all there: what is asked again is the same request, but for secrets of its header.
+    /// Target, header fields and body are all there: what is asked again is the same request, but for secrets of its header
+    /// and white space of JSON.
     pub whole: bool,
+    /// Neither its method nor its route (`side_effects`) says that it has effects. What does not say so has them.
+    #[serde(default)]
+    pub safe: bool,
 }
 
 /// What one arm answered, without its secrets.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use banyan_compare::store;
 use banyan_gateway::{Compared, RouteComparisons};
 
+use super::shelf::Shelf;
 use super::store::Outcome;
 use super::{Dropped, Shared, bounds::Bounds, sample};
 use crate::api::RecordedRequest;
@@ -23,12 +24,14 @@ const EXPIRE_EVERY: Duration = Duration::from_mins(10);
 pub(super) struct Keeper {
     pub(super) shared: Shared,
     pub(super) inbox: Receiver<Compared>,
+    /// Those of the table at the start.
+    routes: Vec<String>,
     /// By route: what was written last, and since when it counted.
     written: BTreeMap<String, Written>,
     missed: u64,
     missed_differences: u64,
     /// Something was compared since the last look.
-    has_news: bool,
+    pub(super) has_news: bool,
     expire_at: Instant,
 }
 
@@ -38,11 +41,11 @@ struct Written {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Shared, inbox: Receiver<Compared>) -> Self {
+    pub(super) fn new(shared: Shared, inbox: Receiver<Compared>, routes: Vec<String>) -> Self {
         let missed = shared.comparisons.missed();
         let missed_differences = shared.comparisons.missed_differences();
         let (written, expire_at) = (BTreeMap::new(), Instant::now());
-        Self { shared, inbox, written, missed, missed_differences, has_news: true, expire_at }
+        Self { shared, inbox, routes, written, missed, missed_differences, has_news: true, expire_at }
     }
 
     /// Until nobody tells it anything any more. What was told before is kept.
@@ -133,8 +136,19 @@ impl Keeper {
         let missed = self.shared.comparisons.missed();
         let more = missed.saturating_sub(self.missed);
         self.missed = missed;
+        self.back_to_disk();
         if std::mem::take(&mut self.has_news) || more > 0 {
             self.export();
+        }
+    }
+
+    /// Where memory serves in place of the file. What was counted in the file is added to what was counted since.
+    fn back_to_disk(&mut self) {
+        if self.shared.shelf().back_to_disk() {
+            let routes: Vec<&str> = self.routes.iter().map(String::as_str).collect();
+            self.shared.put_back(&routes);
+            self.written.clear();
+            self.has_news = true;
         }
     }
 
@@ -155,15 +169,16 @@ impl Keeper {
         let gone: Vec<String> =
             self.written.keys().filter(|route| !known.contains_key(*route)).cloned().collect();
         for route in gone {
-            place.write(|store| store.forget(&route));
-            self.written.remove(&route);
-        }
-        let changed = self.changed(known);
-        for (route, written) in &changed {
-            if let Some(since) = self.begun_anew(route, written) {
-                place.write(|store| store.forget_before(route, since));
+            if place.write(|store| store.forget(&route)).is_some() {
+                self.written.remove(&route);
+            } else {
+                self.has_news = true;
             }
         }
+        let mut changed = self.changed(known);
+        let all = changed.len();
+        changed.retain(|(route, written)| self.could_begin_anew(route, written, &mut place));
+        self.has_news |= changed.len() < all;
         if changed.is_empty() {
             return;
         }
@@ -185,6 +200,13 @@ impl Keeper {
             self.written.get(route).is_none_or(|before| before.text != now.text)
         };
         written.filter(is_new).collect()
+    }
+
+    /// Samples go with the counts they belong to. False where the disk did not take that: it is tried again, and until then
+    /// what was written stays.
+    fn could_begin_anew(&self, route: &str, now: &Written, place: &mut Shelf) -> bool {
+        let Some(since) = self.begun_anew(route, now) else { return true };
+        place.write(|store| store.forget_before(route, since)).is_some()
     }
 
     /// Since when a route is counted, if that is not what was written: such as since a new build of the candidate.

@@ -47,18 +47,31 @@ pub(super) fn sample(compared: &Compared, differences: &Differences, verdict: &s
 /// What was asked, without its secrets.
 pub(super) fn request(redactor: &Redactor, asked: &Asked) -> SampleRequest {
     let target = redactor.target(&asked.target);
+    let headers = fields(redactor, &asked.headers);
     let (body, problem) = body(redactor, &asked.headers, &asked.body);
     let body_is_whole = match (&asked.body, &body) {
-        (Body::Complete(bytes), Some(text)) => text.as_bytes() == bytes,
+        (Body::Complete(bytes), Some(text)) => is_all_of(bytes, text),
         _ => problem.is_none(),
     };
     SampleRequest {
-        whole: target == asked.target && body_is_whole,
+        whole: target == asked.target && headers.len() == asked.headers.len() && body_is_whole,
         method: asked.method.to_string(),
         target,
-        headers: fields(redactor, &asked.headers),
+        headers,
         body,
+        safe: asked.is_safe,
     }
+}
+
+/// Whether nothing was taken out or cut off. JSON comes with its own white space; what was no JSON and is kept as such, like
+/// a form, is not what was sent.
+fn is_all_of(bytes: &[u8], text: &str) -> bool {
+    text.as_bytes() == bytes || (!text.contains(REDACTED) && is_same_json(bytes, text.as_bytes()))
+}
+
+fn is_same_json(one: &[u8], other: &[u8]) -> bool {
+    let read = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    read(one).is_some_and(|value| read(other) == Some(value))
 }
 
 fn difference(found: &banyan_compare::Found) -> SampleDifference {

@@ -252,6 +252,17 @@ impl Store {
         Ok(sample.map(|sample| Sample { id, ..sample }))
     }
 
+    /// Puts samples into another store, within its bounds.
+    pub(super) fn copy_to(&self, other: &mut Self) -> Result<(), StoreError> {
+        let mut asked = self.db.prepare_cached("SELECT text, kept_ms FROM samples ORDER BY id")?;
+        let mut rows = asked.query([])?;
+        while let Some(row) = rows.next()? {
+            let (text, kept_ms): (String, i64) = (row.get(0)?, row.get(1)?);
+            other.keep(&parsed(&text)?, kept_ms.unsigned_abs())?;
+        }
+        Ok(())
+    }
+
     /// What was asked in all samples of a route, oldest first.
     pub(super) fn requests(&self, route: &str) -> Result<Vec<SampleRequest>, StoreError> {
         let mut asked = self.db.prepare_cached("SELECT text FROM samples WHERE route = ? ORDER BY id")?;

@@ -103,6 +103,7 @@ mod tests {
             headers: Vec::new(),
             body: None,
             whole: true,
+            safe: true,
         };
         RecordedRequest { route: route.to_owned(), at: String::new(), request }
     }

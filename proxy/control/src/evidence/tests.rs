@@ -39,6 +39,7 @@ fn compared(route: &str, legacy: &str, candidate: &str) -> Compared {
             target: "/api/orders/7?token=hunter2&page=2".to_owned(),
             headers,
             body: Body::Complete(Bytes::new()),
+            is_safe: true,
         },
         verdict: compare(&legacy, &candidate, &Rules::default(), jiff::civil::date(2026, 6, 1)),
         legacy,
@@ -92,7 +93,7 @@ impl Site {
             sender.send(compared).unwrap();
         }
         drop(sender);
-        Keeper::new(self.shared.clone(), inbox).take_all();
+        Keeper::new(self.shared.clone(), inbox, Vec::new()).take_all();
     }
 
     fn handle(&self) -> EvidenceHandle {
@@ -125,6 +126,17 @@ fn a_sample_is_kept_without_its_secrets() {
     }
 }
 
+/// Such as of a route with side effects: it must not be replayed for its method alone.
+#[test]
+fn a_sample_says_whether_its_request_is_safe() {
+    let site = Site::new();
+    let mut write = mismatch("orders", 1);
+    write.request.is_safe = false;
+    site.take(vec![mismatch("carts", 1), write]);
+    let safe = |route| site.handle().requests(route)[0].safe;
+    assert!(safe("carts") && !safe("orders"));
+}
+
 /// A map by token, as its place is told.
 #[test]
 fn a_place_is_kept_without_keys_that_are_secrets() {
@@ -134,6 +146,33 @@ fn a_place_is_kept_without_keys_that_are_secrets() {
     let sample = site.handle().sample("orders", 1).unwrap();
     assert_eq!(sample.differences[0].pointer.as_deref(), Some("/[redacted]/a"));
     assert!(!serde_json::to_string(&sample).unwrap().contains("0123456789abcdef"));
+}
+
+/// It is asked again by a replay: what is only written otherwise is nothing lost.
+#[test]
+fn a_request_is_whole_while_nothing_of_it_is_lost() {
+    let whole = |kind: &'static str, body: &str, fields: usize| {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static(kind));
+        for _ in 0..fields {
+            headers
+                .append("x-field", HeaderValue::from_static("a hundred of these are still within the bound"));
+        }
+        let body = Body::Complete(Bytes::from(body.to_owned()));
+        let asked = Asked { method: Method::POST, target: "/a".to_owned(), headers, body, is_safe: false };
+        sample::request(&sample::redactor(&mismatch("orders", 1)), &asked).whole
+    };
+    let json = "application/json";
+    assert!(whole(json, "{ \"a\" : [1.50, \"\\u00e4\"] }\n", 100));
+    assert!(!whole(json, "{ \"a\": 1, \"password\": \"x\" }", 0));
+    assert!(!whole(json, "{ \"a\": 1, \"note\": 2 }", 0), "by the route's own list");
+    assert!(!whole(json, &format!("[{}1]", "1, ".repeat(10_000)), 0), "cut");
+    assert!(!whole(json, "{}", 400), "header fields were cut");
+    // Kept as JSON, which is not what was sent.
+    assert!(!whole("application/x-www-form-urlencoded", "a=1", 0));
+    assert!(!whole("application/x-ndjson", "{}\n{}", 0));
+    assert!(!whole("text/plain", "a", 0));
+    assert!(whole("text/plain", "", 0));
 }
 
 #[test]
@@ -199,7 +238,7 @@ fn a_reset_forgets_all_and_what_was_asked_before() {
     known.evidence.record(&late.verdict, &late.legacy, &late.candidate, 5);
     site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
     site.take(vec![mismatch("orders", 1), mismatch("carts", 1)]);
-    let reset = site.handle().reset("orders");
+    let reset = site.handle().reset("orders").unwrap();
     assert_eq!((reset.had_counts, reset.samples), (true, 1));
     site.take(vec![late]);
     assert!(site.ids("orders").is_empty() && site.shared.comparisons.evidence("orders").is_none());
@@ -214,7 +253,7 @@ fn a_reset_forgets_all_and_what_was_asked_before() {
 fn samples_go_when_the_counts_begin_anew() {
     let site = Site::new();
     let (sender, inbox) = sync_channel(9);
-    let mut keeper = Keeper::new(site.shared.clone(), inbox);
+    let mut keeper = Keeper::new(site.shared.clone(), inbox, Vec::new());
     let told = mismatch("orders", 1);
     let begin = |now_ms| {
         let mut known = RouteComparisons::default();
@@ -234,6 +273,99 @@ fn samples_go_when_the_counts_begin_anew() {
     site.shared.comparisons.reset("orders");
     keeper.export();
     assert!(site.ids("orders").is_empty());
+}
+
+/// As while a disk takes nothing.
+#[test]
+fn a_reset_that_the_disk_did_not_take_is_an_error_and_forgets_nothing() {
+    let site = Site::new();
+    let told = mismatch("orders", 1);
+    let mut known = RouteComparisons::default();
+    known.evidence.record(&told.verdict, &told.legacy, &told.candidate, 5);
+    site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    site.take(vec![told]);
+    site.shared.shelf().close();
+    let refused = site.handle().reset("orders").unwrap_err();
+    assert!(refused.to_string().contains("`orders`"), "{refused}");
+    assert!(site.shared.comparisons.evidence("orders").is_some());
+    *site.shared.shelf() = Shelf::open(Some(site.path.clone()));
+    assert_eq!(site.ids("orders").len(), 1);
+    assert_eq!(site.handle().reset("orders").unwrap().samples, 1);
+    assert!(site.ids("orders").is_empty() && site.shared.comparisons.evidence("orders").is_none());
+}
+
+#[test]
+fn samples_of_counts_that_began_anew_go_as_soon_as_the_disk_takes_it() {
+    let site = Site::new();
+    let (sender, inbox) = sync_channel(9);
+    let mut keeper = Keeper::new(site.shared.clone(), inbox, Vec::new());
+    let told = mismatch("orders", 1);
+    let begin = |now_ms| {
+        let mut known = RouteComparisons::default();
+        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, now_ms);
+        site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    };
+    let breaks_off = |keeper: &mut Keeper| {
+        site.shared.shelf().close();
+        keeper.look();
+        *site.shared.shelf() = Shelf::open(Some(site.path.clone()));
+        assert_eq!(site.ids("orders").len(), 1);
+        keeper.look();
+        assert!(site.ids("orders").is_empty());
+    };
+    begin(1);
+    sender.send(told.clone()).unwrap();
+    keeper.take_waiting();
+    keeper.look();
+    begin(clock::ms(SystemTime::now()) + 60_000);
+    keeper.export();
+    sender.send(told.clone()).unwrap();
+    keeper.take_waiting();
+    begin(clock::ms(SystemTime::now()) + 120_000);
+    keeper.has_news = true;
+    breaks_off(&mut keeper);
+    sender.send(told.clone()).unwrap();
+    keeper.take_waiting();
+    site.shared.comparisons.reset("orders");
+    keeper.has_news = true;
+    breaks_off(&mut keeper);
+}
+
+/// In an upgrade, the process before may hold the file longer than the new one waits.
+#[test]
+fn a_file_that_was_held_at_the_start_is_used_when_it_is_free() {
+    let before = Site::new();
+    let told = mismatch("orders", 1);
+    let count = |site: &Site| {
+        let mut known = RouteComparisons::default();
+        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, 5);
+        site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    };
+    count(&before);
+    before.take(vec![told.clone()]);
+    let metrics = Metrics::new(&Registry::new()).unwrap();
+    let shared = Shared::open(Some(before.path.clone()), Arc::default(), metrics);
+    let (sender, inbox) = sync_channel(9);
+    let mut keeper = Keeper::new(shared.clone(), inbox, Vec::new());
+    let handle = EvidenceHandle { shared: shared.clone() };
+    sender.send(mismatch("orders", 2)).unwrap();
+    keeper.take_waiting();
+    keeper.look();
+    assert_eq!(handle.kept().place, "memory");
+    assert!(handle.reset("orders").is_err(), "what is in the file would come back");
+    let Site { folder, path, shared: old } = before;
+    drop(old);
+    let after = Site { folder, path, shared };
+    count(&after);
+    keeper.look();
+    let kept = handle.kept();
+    assert_eq!((kept.place.as_str(), kept.samples, kept.problem), ("disk", 2, None));
+    assert_eq!(after.shared.comparisons.evidence("orders").map(|it| it.counts.mismatch), Some(2));
+    drop((keeper, handle));
+    let next = after.again();
+    next.shared.put_back(&["orders"]);
+    assert_eq!(next.ids("orders")["/price value"].len(), 2);
+    assert_eq!(next.shared.comparisons.evidence("orders").map(|it| it.counts.mismatch), Some(2));
 }
 
 #[test]

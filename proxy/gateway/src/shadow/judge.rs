@@ -253,6 +253,7 @@ fn asked(job: &Shadowed) -> Asked {
         target: job.head.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str).to_owned(),
         headers: job.head.headers.clone(),
         body: Body::Complete(job.body.clone().unwrap_or_default()),
+        is_safe: job.is_safe(),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::input::{FILE_BYTES_MAX, Question, unread};
 use crate::failure::{Exit, Failure};
+use crate::screen;
 
 #[derive(Deserialize)]
 struct Har {
@@ -70,6 +71,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Question>, Failure> {
     let har = read.map_err(|error| malformed(path, error.line(), &error.to_string()))?;
     let question = |(number, entry): (usize, Entry)| {
         question(entry.request).map_err(|problem| {
+            let problem = screen::printable(&problem);
             let problem = format!("entry {} of `log.entries`: {problem}", number + 1);
             Failure::new(Exit::Failed, format!("{}: {problem}", path.display()))
         })
@@ -113,6 +115,7 @@ fn pairs(params: &[Param]) -> String {
 }
 
 fn malformed(path: &Path, line: usize, problem: &str) -> Failure {
+    let problem = screen::printable(problem);
     Failure::new(Exit::Failed, format!("{}:{line}: not a HAR file: {problem}", path.display()))
         .hint("save it anew with the network tab of a browser: \"Save all as HAR\"")
 }

@@ -11,6 +11,7 @@ use super::har;
 use crate::args::ReplayArgs;
 use crate::commands::mismatches::unknown_route;
 use crate::failure::{Exit, Failure};
+use crate::screen;
 use crate::settings::Settings;
 
 /// Most bytes of a file that is read: in a HAR file, answers are in it, too.
@@ -18,6 +19,9 @@ pub(super) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// What stands for a secret that was taken out.
 const REDACTED: &str = banyan_compare::REDACTED;
+
+/// Fields by which an application takes a request for one of another method.
+const METHOD_FIELDS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// One request to ask.
 #[derive(Debug, Clone)]
@@ -29,6 +33,8 @@ pub(super) struct Question {
     pub(super) body: Option<Vec<u8>>,
     /// It is the request that was asked once, but for secrets in its header.
     pub(super) is_whole: bool,
+    /// As far as it is known to have no effects.
+    pub(super) is_safe: bool,
 }
 
 /// A line of `banyan record`. What other tools write may leave the rest out.
@@ -48,6 +54,9 @@ struct Written {
     body: Option<String>,
     #[serde(default = "yes")]
     whole: bool,
+    /// What the proxy knew. Without it, the request itself is all there is.
+    #[serde(default = "yes")]
+    safe: bool,
 }
 
 fn yes() -> bool {
@@ -69,18 +78,25 @@ impl Question {
             return Err(format!("expected a target that begins with `/`, found `{target}`"));
         }
         let is_whole = whole && !target.contains(REDACTED);
-        Ok(Self { method, target, headers: fields(headers)?, body, is_whole })
+        // RFC 9110, 9.2.1. Of what was written, as fields that lost a secret are left out.
+        let is_safe = method.is_safe() && !headers.iter().any(|(name, _)| changes_method(name));
+        Ok(Self { method, target, headers: fields(headers)?, body, is_whole, is_safe })
     }
 
-    /// RFC 9110, 9.2.1.
-    pub(super) fn is_safe(&self) -> bool {
-        self.method.is_safe()
+    /// With what is known of its route.
+    fn and_safe(self, safe: bool) -> Self {
+        Self { is_safe: self.is_safe && safe, ..self }
     }
 
     /// For people.
     pub(super) fn told(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
+}
+
+/// Whether a field of this name makes a request one of another method.
+pub(super) fn changes_method(name: &str) -> bool {
+    METHOD_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field))
 }
 
 /// Without those that lost a secret: half a cookie is worse than none.
@@ -113,8 +129,10 @@ pub(super) fn read(args: &ReplayArgs, settings: &Settings) -> Result<Vec<Questio
     let question = |request: banyan_control::api::SampleRequest| {
         let body = request.body.map(String::into_bytes);
         Question::new(&request.method, request.target, &request.headers, body, request.whole)
+            .map(|question| question.and_safe(request.safe))
     };
     stored.requests.into_iter().map(question).collect::<Result<_, _>>().map_err(|problem: String| {
+        let problem = screen::printable(&problem);
         Failure::new(Exit::Failed, format!("a sample of route `{route}` cannot be asked: {problem}"))
     })
 }
@@ -138,13 +156,14 @@ fn lines(path: &Path) -> Result<Vec<Question>, Failure> {
 
 fn parsed(line: &[u8]) -> Result<Question, String> {
     let Line { request } = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let Written { method, target, headers, body, whole } = request;
+    let Written { method, target, headers, body, whole, safe } = request;
     Question::new(&method, target, &headers, body.map(String::into_bytes), whole)
+        .map(|question| question.and_safe(safe))
 }
 
 fn malformed(path: &Path, line: usize, problem: &str) -> Failure {
     // The column is that of the line; its own line number would be 1 always.
-    let problem = problem.replace(" at line 1 column", ", column");
+    let problem = screen::printable(&problem.replace(" at line 1 column", ", column"));
     Failure::new(Exit::Failed, format!("{}:{line}: not a request: {problem}", path.display()))
         .hint(r#"a line looks like {"request":{"method":"GET","target":"/a","headers":[["accept","*/*"]]}}"#)
 }

@@ -23,7 +23,7 @@ const EXAMPLE_BYTES_MAX: usize = 512;
 /// Why a request was not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// Its method is not safe.
+    /// It is not known to have no effects.
     Unsafe,
     /// Something of it was taken out or not kept.
     NotWhole,
@@ -53,7 +53,7 @@ struct Told {
     skipped_not_whole: u64,
     counts: VerdictCounts,
     mismatch_ratio: Option<Ratio>,
-    /// Requests that legacy answered and the candidate did not.
+    /// Requests that legacy answered and the candidate did not, or not so that it can be compared.
     unanswered: u64,
     /// Mismatches and unanswered requests; what is held against `fail_over`. None without data.
     failed_ratio: Option<f64>,
@@ -86,10 +86,10 @@ impl Replayed {
         legacy: &Observation,
         candidate: &Observation,
         now_ms: u64,
-        candidate_is_silent: bool,
+        is_unanswered: bool,
     ) {
         self.asked += 1;
-        self.unanswered += u64::from(candidate_is_silent);
+        self.unanswered += u64::from(is_unanswered);
         self.evidence.record(verdict, legacy, candidate, now_ms);
         let Verdict::Mismatch(differences) = verdict else { return };
         for signature in differences.signatures() {
@@ -226,7 +226,7 @@ fn verdict(told: &Told) -> Failure {
     let Some(failed) = told.failed_ratio.filter(|_| told.counts.compared > 0) else {
         let hint = match () {
             () if told.unanswered > 0 => "is the candidate there? --candidate URL",
-            () if told.skipped_unsafe > 0 => "`--writes` also asks requests whose method is not safe: twice",
+            () if told.skipped_unsafe > 0 => "`--writes` also asks requests that are not safe: both do them",
             () if told.counts.incomparable > 0 => "is legacy there? --legacy URL",
             () => "record requests with `banyan record ROUTE --out FILE`",
         };

@@ -27,6 +27,7 @@ fn sample(route: &str, verdict: &str, signature: &str, body: &str) -> Sample {
             headers: Vec::new(),
             body: None,
             whole: true,
+            safe: true,
         },
         legacy: answer(),
         candidate: answer(),

@@ -96,6 +96,20 @@ async fn who_does_not_agree_is_sent_nothing() {
     assert_eq!(settled(&proxy, "never") + settled(&proxy, "effects"), 0);
 }
 
+/// Whoever keeps it must not ask it again for its method alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_is_told_that_a_get_with_side_effects_is_a_write() {
+    let legacy = Upstream::named("ok").await;
+    let candidate = Upstream::http(|_| ok(true)).await;
+    for (more, is_safe) in [("", true), ("\nside_effects = true", false)] {
+        let proxy = site(&legacy, &candidate, &format!("{DRY_RUN}{more}"));
+        let follower = proxy.gateway.comparisons().follow(16);
+        Client::connect(proxy.address).await.get("/a/b", "").await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
+        assert_eq!(follower.recv().unwrap().request.is_safe, is_safe);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn legacy_is_never_sent_one() {
     let legacy = Upstream::http(|_| ok(true)).await;
