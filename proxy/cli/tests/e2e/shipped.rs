@@ -15,7 +15,7 @@ fn the_routes_of_the_demo_have_no_problem() {
     assert!(said.contains("1 route, 2 upstreams, no problems"), "{said}");
 }
 
-/// By hadolint, from PyPI: `scripts/setup --test`.
+/// By `hadolint` of `PyPI`: `scripts/setup --test`.
 #[test]
 fn the_image_file_has_no_lint() {
     let linter = format!("{ROOT}/target/tools/pypi/bin/hadolint");
