@@ -39,6 +39,9 @@ use tap::Tap;
 /// Comparisons that wait for the thread. Each may hold three bodies, of `max_body` of its route each.
 const WAITING_MAX: usize = 16;
 
+/// Clients come first where processors are few.
+const NICE: i32 = 10;
+
 /// Longest wait for the disk at the end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -126,6 +129,8 @@ impl EvidenceKeeper {
         let keeper = Keeper::new(shared.clone(), comparisons.follow(WAITING_MAX), names);
         let (ending, ended) = sync_channel(0);
         thread::Builder::new().name("banyan-evidence".to_owned()).spawn(move || {
+            // Of this thread alone. One that cannot be had is none that is needed.
+            let _ = rustix::process::setpriority_process(None, NICE);
             keeper.run();
             // Dropped last: whoever waits for the end may open the file anew.
             drop(ending);

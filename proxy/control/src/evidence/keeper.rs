@@ -112,10 +112,15 @@ impl Keeper {
         }
         let now_ms = clock::ms(SystemTime::now());
         let signatures = || differences.signatures().map(banyan_compare::Signature::as_str);
-        let wanted = self.shared.shelf().read(|store| store.wants(&compared.route, signatures(), now_ms));
+        // Asked before anything is redacted, which takes longer.
+        let wanted = self.shared.shelf().read(|store| {
+            let is_wanted = store.wants(&compared.route, signatures(), now_ms)?;
+            Ok((is_wanted, is_wanted && store.has_room()?))
+        });
         let kept = match wanted {
-            Some(false) => return,
-            Some(true) => {
+            Some((false, _)) => return,
+            Some((true, false)) => Some(Outcome::Full),
+            Some((true, true)) => {
                 let sample = sample::sample(compared, differences, verdict);
                 self.shared.shelf().write(|store| store.keep(&sample, now_ms))
             }

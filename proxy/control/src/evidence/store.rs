@@ -191,7 +191,7 @@ impl Store {
     /// Keeps a sample. Of each of its signatures, the oldest and the newest few stay. What would be too much then is not
     /// kept.
     pub(super) fn keep(&mut self, sample: &Sample, now_ms: u64) -> Result<Outcome, StoreError> {
-        if self.pages_used()? >= i64::from(self.bounds.pages_of_samples) {
+        if !self.has_room()? {
             return Ok(Outcome::Full);
         }
         let text = serde_json::to_string(sample).map_err(|error| StoreError::Unusable(error.to_string()))?;
@@ -218,6 +218,11 @@ impl Store {
         }
         transaction.commit()?;
         Ok(Outcome::Kept)
+    }
+
+    /// Whether there are bytes left for another sample.
+    pub(super) fn has_room(&self) -> Result<bool, StoreError> {
+        Ok(self.pages_used()? < i64::from(self.bounds.pages_of_samples))
     }
 
     fn pages_used(&self) -> Result<i64, StoreError> {

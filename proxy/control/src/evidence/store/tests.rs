@@ -102,6 +102,7 @@ fn bytes_have_a_bound() {
     let outcomes: Vec<_> = (0..40).map(|number| store.keep(&big(number), 1).unwrap()).collect();
     let kept = outcomes.iter().filter(|it| **it == Outcome::Kept).count();
     assert!((5..10).contains(&kept), "{kept}");
+    assert!(!store.has_room().unwrap());
     store.write_counts([("a", "x".repeat(20_000).as_str())].into_iter(), 1).unwrap();
     let far_too_much = store.write_counts([("b", "x".repeat(200_000).as_str())].into_iter(), 1);
     assert!(matches!(far_too_much, Err(StoreError::Full)), "{far_too_much:?}");
