@@ -32,7 +32,7 @@ use crate::comparisons::{Comparisons, RouteComparisons};
 use crate::metrics::{Metrics, ShadowMetrics, ShadowResult};
 pub(crate) use bounds::{Bounds, RouteBounds};
 pub(crate) use capture::{Capture, Captured};
-pub(crate) use dry_run::DryRuns;
+pub(crate) use dry_run::{DryRuns, Said};
 use witness::Shadowed;
 pub(crate) use witness::Witness;
 

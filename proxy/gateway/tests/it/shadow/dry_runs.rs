@@ -157,3 +157,23 @@ async fn a_new_connection_is_asked_anew() {
     proxy.until("refused", || result(&proxy, "a", "not-honoured") >= 1 && is_quiet(&proxy));
     assert!(next.seen().iter().all(|seen| seen.method == Method::OPTIONS), "{:?}", next.seen());
 }
+
+/// What agrees may stand before a part of the candidate only.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_for_one_route_is_none_for_another() {
+    let legacy = Upstream::named("ok").await;
+    let candidate = Upstream::http(|seen: &Seen| ok(seen.target.starts_with("/a/"))).await;
+    let proxy =
+        Proxy::start(&routes(&legacy.url(), &candidate.url(), &[("a", DRY_RUN), ("payments", DRY_RUN)]));
+    let mut client = Client::connect(proxy.address).await;
+    post(&mut client, "/a/b", PLAIN).await;
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 1 && is_quiet(&proxy));
+    post(&mut client, "/payments/b", PLAIN).await;
+    proxy.until("refused", || settled(&proxy, "payments") == 1 && is_quiet(&proxy));
+    assert_eq!(result(&proxy, "payments", "not-honoured"), 1);
+    post(&mut client, "/a/b", PLAIN).await;
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 2);
+    let seen = candidate.seen();
+    let is_at = |at: &str, method: &Method| seen.iter().any(|one| one.target == at && one.method == *method);
+    assert!(is_at("/payments/b", &Method::OPTIONS) && !is_at("/payments/b", &Method::POST));
+}
