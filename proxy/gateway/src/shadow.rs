@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use banyan_routes::{Arm, Comparing, Route, Shadow, ShadowWrites, Share, Split, UpstreamIndex};
 use http::Method;
+use http::header::{HeaderMap, HeaderName};
 use tokio::sync::mpsc;
 
 use crate::comparisons::{Comparisons, RouteComparisons};
@@ -38,6 +39,13 @@ pub(crate) use witness::Witness;
 
 /// Most copies that wait to be taken over by the thread: never reached, since [`Bounds`] end before.
 const CHANNEL: usize = 2048;
+
+/// Fields in which frameworks look for the method that is meant.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
 
 /// The thread's end that workers hold.
 pub(crate) struct Shadows {
@@ -108,14 +116,16 @@ impl LiveShadow {
         if arm == Arm::Candidate { self.candidate } else { self.legacy }
     }
 
-    fn is_safe(&self, method: &Method) -> bool {
-        method.is_safe() && !self.has_side_effects
+    /// What carries another method in a field may be anything.
+    fn is_safe(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let is_overridden = METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name));
+        method.is_safe() && !is_overridden && !self.has_side_effects
     }
 
     /// Whether a request like this may be copied at all: one that is not safe only to a candidate, as a dry run.
-    fn may_copy(&self, method: &Method, shown: Arm) -> bool {
+    fn may_copy(&self, method: &Method, headers: &HeaderMap, shown: Arm) -> bool {
         let is_dry_run = self.settings.writes == ShadowWrites::DryRun && shown == Arm::Legacy;
-        self.is_safe(method) || is_dry_run
+        self.is_safe(method, headers) || is_dry_run
     }
 }
 

@@ -84,7 +84,7 @@ impl Witness {
         is_upgrade: bool,
     ) -> Option<Box<Self>> {
         let route = decision.route?;
-        if !shadow.may_copy(&parts.method, decision.arm) || !is_drawn(shadow.settings.share) {
+        if !shadow.may_copy(&parts.method, &parts.headers, decision.arm) || !is_drawn(shadow.settings.share) {
             return None;
         }
         let refused = |result| {
@@ -242,7 +242,7 @@ impl Shadowed {
     }
 
     pub(super) fn is_safe(&self) -> bool {
-        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method))
+        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method, &self.head.headers))
     }
 }
 

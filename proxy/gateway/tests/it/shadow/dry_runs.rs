@@ -177,3 +177,29 @@ async fn the_word_for_one_route_is_none_for_another() {
     let is_at = |at: &str, method: &Method| seen.iter().any(|one| one.target == at && one.method == *method);
     assert!(is_at("/payments/b", &Method::OPTIONS) && !is_at("/payments/b", &Method::POST));
 }
+
+/// A `GET` that says it is a `DELETE` is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_override_is_not_safe() {
+    let legacy = Upstream::named("ok").await;
+    let candidate = Upstream::http(|_| ok(true)).await;
+    let safe = "percent = 0\nshadow = { percent = 100 }";
+    let proxy = Proxy::start(&routes(&legacy.url(), &candidate.url(), &[("a", DRY_RUN), ("safe", safe)]));
+    let mut client = Client::connect(proxy.address).await;
+    let names = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
+    for (compared, name) in (1..).zip(names) {
+        let line = format!("{name}: DELETE\r\n");
+        client.get("/safe/b", &line).await;
+        client.get("/a/b", &line).await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == compared && is_quiet(&proxy));
+        assert_eq!(settled(&proxy, "safe"), 0, "{name}");
+    }
+    let (asked, sent): (Vec<_>, Vec<_>) =
+        candidate.seen().into_iter().partition(|seen| seen.method == Method::OPTIONS);
+    assert!(!asked.is_empty());
+    for name in names {
+        assert!(asked.iter().all(|seen| !seen.headers.contains_key(name)), "{name}");
+        assert_eq!(sent.iter().filter(|seen| seen.headers.contains_key(name)).count(), 1, "{name}");
+    }
+    assert!(sent.iter().all(|seen| seen.headers["banyan-shadow"] == "dry-run"));
+}
