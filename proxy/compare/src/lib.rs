@@ -52,7 +52,7 @@ pub use compare::compare;
 pub use decode::DECODED_BYTES_MAX;
 pub use difference::{CookieChange, Difference, Form, HeaderChange, JsonChange, LineChange};
 pub use evidence::{
-    Counts, EVIDENCE_SIGNATURES_MAX, Evidence, EvidenceSnapshot, Overflow, STATUS_PAIRS_MAX, Seen,
+    Counts, EVIDENCE_SIGNATURES_MAX, Evidence, EvidenceSnapshot, Overflow, STATUS_PAIRS_MAX, Seen, Subject,
 };
 pub use interval::{Interval, Z_95, wilson};
 pub use json::{DEPTH_MAX, NODES_MAX};

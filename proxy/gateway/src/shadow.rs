@@ -24,7 +24,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use banyan_routes::{Arm, Comparing, Route, Shadow, ShadowWrites, Share, Split, UpstreamIndex};
+use banyan_routes::{Arm, Comparing, Route, RouteTable, Shadow, ShadowWrites, Share, Split, UpstreamIndex};
 use http::Method;
 use http::header::{HeaderMap, HeaderName};
 use tokio::sync::mpsc;
@@ -93,6 +93,7 @@ impl Shadows {
 impl LiveShadow {
     /// `before` are the bounds of a route of this name in the table before.
     pub(crate) fn of(
+        table: &RouteTable,
         route: &Route,
         split: &Split,
         metrics: &Metrics,
@@ -107,7 +108,7 @@ impl LiveShadow {
             candidate: split.candidate,
             metrics: metrics.shadowing(&route.name),
             bounds: before.unwrap_or_else(|| Arc::new(metrics.shadow_bounds().route())),
-            known: comparisons.of_route(&route.name),
+            known: comparisons.of_route(&route.name, table.compared(route)),
             has_side_effects: route.side_effects,
         })
     }

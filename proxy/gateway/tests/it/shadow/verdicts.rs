@@ -190,3 +190,39 @@ async fn a_reload_keeps_what_is_known_of_routes_that_stay() {
     assert!(!proxy.metrics().contains("banyan_shadow_requests_total{"));
     assert_eq!(comparisons.evidence("a").unwrap().counts.matched, 3, "the route is still there");
 }
+
+/// Counts hold for one candidate, one legacy and one set of rules.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_compares_something_else_begins_anew() {
+    let (legacy, candidate) = (Upstream::named("same").await, Upstream::named("same").await);
+    let (other, third) = (Upstream::named("same").await, Upstream::named("same").await);
+    let at = |legacy: &Upstream, candidate: &Upstream, settings: &str| {
+        routes(&legacy.url(), &candidate.url(), &[("a", settings)])
+    };
+    let more = "percent = 10\nshadow = { percent = 100, timeout = \"9s\" }";
+    let rules = "percent = 0\nshadow = { percent = 100 }\ncompare = { ignore = [\"header:etag\"] }";
+    let proxy = Proxy::start(&at(&legacy, &candidate, EVERYTHING));
+    let tables = [
+        (at(&legacy, &candidate, EVERYTHING), 1),
+        (at(&legacy, &candidate, more), 2),
+        (at(&legacy, &other, more), 1),
+        (at(&third, &other, more), 1),
+        (at(&third, &other, rules), 1),
+        (at(&third, &other, rules), 2),
+    ];
+    let comparisons = proxy.gateway.comparisons();
+    for (compared, (text, expected)) in (1..).zip(&tables) {
+        proxy.apply(text, compared + 1);
+        get(proxy.address, "/a/x", "").await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == compared);
+        assert_eq!(comparisons.evidence("a").unwrap().counts.matched, *expected, "table {compared}");
+    }
+    // And when it changed while nothing ran.
+    for (text, expected) in [(&tables[5].0, 3), (&tables[1].0, 1)] {
+        let next = Proxy::start(text);
+        next.gateway.comparisons().import(comparisons.export());
+        get(next.address, "/a/x", "").await;
+        next.until("compared", || verdict(&next, "a", "match") == 1);
+        assert_eq!(next.gateway.comparisons().evidence("a").unwrap().counts.matched, expected);
+    }
+}
