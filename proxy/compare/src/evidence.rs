@@ -38,6 +38,8 @@ pub struct Evidence {
 pub struct Subject {
     /// Equal for the same arms and the same rules. None when nobody said.
     pub compared: Option<String>,
+    /// The build of the candidate that was heard last. None when it did not say.
+    pub build: Option<String>,
 }
 
 /// Comparisons by verdict.

@@ -96,6 +96,7 @@ struct StoredEvidence {
 #[derive(Default, Serialize, Deserialize)]
 struct StoredSubject {
     compared: Option<String>,
+    build: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -172,9 +173,9 @@ impl StoredEvidence {
         let Counts { matched, ignored, noise, mismatch, transient, incomparable } = snapshot.counts;
         let reasons = snapshot.incomparable.iter();
         let (legacy, candidate) = evidence.latency().recorded();
-        let Subject { compared } = evidence.subject.clone();
+        let Subject { compared, build } = evidence.subject.clone();
         Self {
-            subject: StoredSubject { compared },
+            subject: StoredSubject { compared, build },
             since_ms: snapshot.since_ms,
             counts: StoredCounts { matched, ignored, noise, mismatch, transient, incomparable },
             incomparable: reasons.map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect(),
@@ -189,9 +190,9 @@ impl StoredEvidence {
     }
 
     fn read(self) -> Result<Evidence, StoredProblem> {
-        let StoredSubject { compared } = self.subject;
+        let StoredSubject { compared, build } = self.subject;
         let mut evidence = Evidence::stored(
-            Subject { compared },
+            Subject { compared, build },
             self.since_ms,
             self.counts.read()?,
             reasons(self.incomparable)?,

@@ -104,6 +104,14 @@ impl Comparisons {
         known.is_some_and(|known| locked(&known).reset())
     }
 
+    /// The same for another build of the candidate.
+    pub(crate) fn reset_for(&self, route: &str, build: &str) -> bool {
+        let Some(known) = locked(&self.routes).get(route).map(Arc::clone) else { return false };
+        let mut known = locked(&known);
+        known.evidence.subject.build = Some(build.to_owned());
+        known.reset()
+    }
+
     /// All of it, to be kept across a restart.
     pub fn export(&self) -> BTreeMap<String, RouteComparisons> {
         let routes: Vec<_> =

@@ -98,6 +98,7 @@ fn bounds_hold_for_what_was_stored() {
 fn what_was_written_before_there_was_a_subject_is_about_nothing_known() {
     let mut evidence = Evidence::default();
     evidence.subject.compared = Some("0123456789abcdef".to_owned());
+    evidence.subject.build = Some("4f68ab5".to_owned());
     let text = store(&evidence, &Learning::default());
     assert_eq!(restore(&text).unwrap().0.subject, evidence.subject);
     let at = text.find("\"subject\":").unwrap();

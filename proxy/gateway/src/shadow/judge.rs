@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use banyan_compare::{Body, Differences, Observation, Rechecked, Verdict, compare};
 use banyan_routes::{Arm, Destination};
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::ask::{Heard, ask};
 use super::bounds::Portion;
-use super::builds::{BANYAN_BUILD, Builds};
+use super::builds::{BANYAN_BUILD, Builds, NAME_BYTES};
 use super::witness::Shadowed;
 use super::{LiveShadow, is_drawn, other};
 use crate::comparisons::{Asked, Compared, Comparisons, locked};
@@ -169,14 +169,20 @@ impl Judge {
             (Arm::Candidate, Observation::Answered(answer)) => answer.headers.get(BANYAN_BUILD),
             _ => heard.build.as_ref(),
         };
-        let Some(build) = build else { return };
+        let named = |build: &&HeaderValue| build.len() <= NAME_BYTES;
+        let Some(build) = build.filter(named) else { return };
+        let Ok(name) = build.to_str() else { return };
         let table = &job.state.table;
         let upstream = &table.upstream(shadow.candidate).name;
         let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
         if builds.upstreams() > table.upstreams().len() {
             builds.retain(|name| table.upstreams().iter().any(|upstream| upstream.name == name));
         }
-        if !builds.is_new(upstream, build, Instant::now()) {
+        let before = locked(&shadow.known).evidence.subject.build.replace(name.to_owned());
+        let is_same = |before: &String| before == name || builds.has_heard(upstream, before);
+        // Such as before Banyan started anew.
+        let is_unheard = !before.as_ref().is_none_or(is_same);
+        if !builds.is_new(upstream, build, Instant::now()) && !is_unheard {
             return;
         }
         let is_of_it = |destination: &Destination| match destination {
@@ -184,7 +190,7 @@ impl Judge {
             Destination::Legacy | Destination::Retired(_) => false,
         };
         for route in table.routes().iter().filter(|route| is_of_it(&route.destination)) {
-            if self.comparisons.reset(&route.name) {
+            if self.comparisons.reset_for(&route.name, name) {
                 tracing::info!(route = %route.name, %upstream, ?build, "a new build: comparisons begin anew");
             }
         }

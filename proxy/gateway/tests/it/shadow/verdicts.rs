@@ -226,3 +226,24 @@ async fn what_compares_something_else_begins_anew() {
         assert_eq!(next.gateway.comparisons().evidence("a").unwrap().counts.matched, expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_is_new_after_a_restart_begins_anew() {
+    let legacy = Upstream::named("same").await;
+    let candidate = Upstream::http(|seen| {
+        let build = seen.target.rsplit('/').next().unwrap().to_owned();
+        Response::builder().header("banyan-build", build).body(Full::new(Bytes::from("same"))).unwrap()
+    })
+    .await;
+    let proxy = site(&legacy, &candidate, EVERYTHING);
+    get(proxy.address, "/a/one", "").await;
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
+    let kept = proxy.gateway.comparisons().export();
+    for (build, expected) in [("one", 2), ("two", 1)] {
+        let next = site(&legacy, &candidate, EVERYTHING);
+        next.gateway.comparisons().import(kept.clone());
+        get(next.address, &format!("/a/{build}"), "").await;
+        next.until("compared", || verdict(&next, "a", "match") == 1);
+        assert_eq!(next.gateway.comparisons().evidence("a").unwrap().counts.matched, expected, "{build}");
+    }
+}
