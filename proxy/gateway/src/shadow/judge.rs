@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use banyan_compare::{Body, Differences, Observation, Rechecked, Verdict, compare};
+use banyan_compare::{Body, Differences, Observation, Rechecked, Verdict, compare, conditional};
 use banyan_routes::{Arm, Destination};
 use http::header::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ impl Judge {
         let heard = self.ask(&job, shadow, other(job.shown), ShadowResult::Sent).await?;
         self.look_for_builds(&job, shadow, &heard);
         let pair = Pair::of(&job, heard);
-        let verdict = pair.compared(shadow);
+        let verdict = pair.compared(&job, shadow);
         let twice = self.ask_twice(&job, shadow, &pair, &verdict).await;
         match learn(shadow, verdict, twice.as_ref()) {
             Verdict::Mismatch(differences) if job.is_safe() => {
@@ -92,7 +92,7 @@ impl Judge {
         }
         let again = self.ask(job, shadow, Arm::Legacy, ShadowResult::Again).await?;
         let second = without_ours(again.observation);
-        Some(compare(&pair.legacy, &second, &shadow.comparing.rules, today()))
+        Some(compared(job, shadow, &pair.legacy, &second))
     }
 
     /// Asks both arms again after a while.
@@ -109,9 +109,10 @@ impl Judge {
         // No answer says nothing, so that the mismatch stands.
         let (Some(legacy), Some(candidate)) = (legacy, candidate) else { return self.stays(recheck) };
         let again = Pair::both(legacy, candidate);
-        let with_itself = compare(&recheck.pair.legacy, &again.legacy, &shadow.comparing.rules, today());
+        let with_itself = compared(job, shadow, &recheck.pair.legacy, &again.legacy);
+        let second = again.compared(job, shadow);
         let Recheck { job, pair, differences } = recheck;
-        match banyan_compare::recheck(differences.clone(), &again.compared(shadow), &with_itself) {
+        match banyan_compare::recheck(differences.clone(), &second, &with_itself) {
             Rechecked::Stays(differences) => {
                 let verdict = locked(&shadow.known).learning.settle(Verdict::Mismatch(differences));
                 self.record(&job, shadow, pair, verdict, false);
@@ -210,8 +211,15 @@ impl Pair {
         Self { legacy, candidate, _held: held }
     }
 
-    fn compared(&self, shadow: &LiveShadow) -> Verdict {
-        compare(&self.legacy, &self.candidate, &shadow.comparing.rules, today())
+    fn compared(&self, job: &Shadowed, shadow: &LiveShadow) -> Verdict {
+        compared(job, shadow, &self.legacy, &self.candidate)
+    }
+}
+
+fn compared(job: &Shadowed, shadow: &LiveShadow, legacy: &Observation, candidate: &Observation) -> Verdict {
+    match conditional(&job.head.headers, legacy, candidate) {
+        Some(incomparable) => Verdict::Incomparable(incomparable),
+        None => compare(legacy, candidate, &shadow.comparing.rules, today()),
     }
 }
 

@@ -247,3 +247,25 @@ async fn a_build_that_is_new_after_a_restart_begins_anew() {
         assert_eq!(next.gateway.comparisons().evidence("a").unwrap().counts.matched, expected, "{build}");
     }
 }
+
+/// Legacy's tag says nothing to the candidate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_one_arm_finds_met_says_nothing() {
+    let by_condition = |field: &'static str, status: u16| {
+        move |seen: &Seen| {
+            let status = if seen.headers.contains_key(field) { status } else { 200 };
+            Response::builder().status(status).body(Full::default()).unwrap()
+        }
+    };
+    let cases = [("if-none-match", 304), ("if-modified-since", 304), ("if-match", 412), ("if-range", 206)];
+    for (field, status) in cases {
+        let legacy = Upstream::http(by_condition(field, status)).await;
+        let candidate = Upstream::http(|_| Response::new(Full::default())).await;
+        let proxy = site(&legacy, &candidate, EVERYTHING);
+        let mut client = Client::connect(proxy.address).await;
+        client.send(format!("GET /a/b HTTP/1.1\r\nHost: shop.test\r\n{field}: \"1\"\r\n\r\n")).await;
+        client.head().await;
+        proxy.until(field, || incomparable(&proxy, "a", "conditional") == 1);
+        assert_eq!(verdict(&proxy, "a", "mismatch") + verdict(&proxy, "a", "transient"), 0);
+    }
+}
