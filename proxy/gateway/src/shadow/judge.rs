@@ -18,6 +18,7 @@ use super::witness::Shadowed;
 use super::{LiveShadow, is_drawn, other};
 use crate::comparisons::{Asked, Compared, Comparisons, locked};
 use crate::metrics::{ShadowResult, ShadowVerdict};
+use crate::outside::Outside;
 
 /// Between two looks whether one more may be on its way.
 const FLIGHT_AFTER: Duration = Duration::from_millis(10);
@@ -53,7 +54,7 @@ impl Judge {
         let shadow = state.route(Some(job.route)).shadow.as_ref()?;
         let heard = self.ask(&job, shadow, other(job.shown), ShadowResult::Sent).await?;
         self.look_for_builds(&job, shadow, &heard);
-        let pair = Pair::of(&job, heard);
+        let pair = Pair::of(&job, shadow, heard);
         let verdict = pair.compared(&job, shadow);
         let twice = self.ask_twice(&job, shadow, &pair, &verdict).await;
         match learn(shadow, verdict, twice.as_ref()) {
@@ -91,7 +92,7 @@ impl Judge {
             return None;
         }
         let again = self.ask(job, shadow, Arm::Legacy, ShadowResult::Again).await?;
-        let second = without_ours(again.observation);
+        let second = as_shown(job, shadow, Arm::Legacy, again.observation);
         Some(compared(job, shadow, &pair.legacy, &second))
     }
 
@@ -108,7 +109,7 @@ impl Judge {
         );
         // No answer says nothing, so that the mismatch stands.
         let (Some(legacy), Some(candidate)) = (legacy, candidate) else { return self.stays(recheck) };
-        let again = Pair::both(legacy, candidate);
+        let again = Pair::both(job, shadow, legacy, candidate);
         let with_itself = compared(job, shadow, &recheck.pair.legacy, &again.legacy);
         let second = again.compared(job, shadow);
         let Recheck { job, pair, differences } = recheck;
@@ -199,15 +200,17 @@ impl Judge {
 }
 
 impl Pair {
-    fn of(job: &Shadowed, heard: Heard) -> Self {
-        let (shown, copied) = (without_ours(job.answer.clone()), without_ours(heard.observation));
+    fn of(job: &Shadowed, shadow: &LiveShadow, heard: Heard) -> Self {
+        let shown = as_shown(job, shadow, job.shown, job.answer.clone());
+        let copied = as_shown(job, shadow, other(job.shown), heard.observation);
         let (legacy, candidate) = if job.shown == Arm::Candidate { (copied, shown) } else { (shown, copied) };
         Self { legacy, candidate, _held: heard.held.into_iter().collect() }
     }
 
-    fn both(legacy: Heard, candidate: Heard) -> Self {
+    fn both(job: &Shadowed, shadow: &LiveShadow, legacy: Heard, candidate: Heard) -> Self {
         let held = legacy.held.into_iter().chain(candidate.held).collect();
-        let (legacy, candidate) = (without_ours(legacy.observation), without_ours(candidate.observation));
+        let legacy = as_shown(job, shadow, Arm::Legacy, legacy.observation);
+        let candidate = as_shown(job, shadow, Arm::Candidate, candidate.observation);
         Self { legacy, candidate, _held: held }
     }
 
@@ -246,10 +249,14 @@ async fn flight(shadow: &LiveShadow) -> Option<Portion> {
     }
 }
 
-/// `Banyan-*` is said to Banyan, and no part of the answer.
-fn without_ours(mut observation: Observation) -> Observation {
+/// As a client would be shown it: with addresses as seen from outside. `Banyan-*` is said to Banyan, and no part of the
+/// answer.
+fn as_shown(job: &Shadowed, shadow: &LiveShadow, arm: Arm, mut observation: Observation) -> Observation {
     if let Observation::Answered(answer) = &mut observation {
         remove_ours(&mut answer.headers);
+        let (head, table) = (&job.head, &job.state.table);
+        let outside = Outside::of(&head.headers);
+        outside.fit_unseen(&mut answer.headers, &head.uri, table, job.route, arm, shadow.upstream(arm));
     }
     observation
 }

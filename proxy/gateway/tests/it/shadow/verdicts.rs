@@ -269,3 +269,35 @@ async fn a_condition_that_one_arm_finds_met_says_nothing() {
         assert_eq!(verdict(&proxy, "a", "mismatch") + verdict(&proxy, "a", "transient"), 0);
     }
 }
+
+/// What is compared is what the client would get.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_compared_as_seen_from_outside() {
+    let redirecting = |prefix: &'static str| {
+        move |seen: &Seen| {
+            let own = seen.headers["host"].to_str().unwrap();
+            let answer =
+                Response::builder().status(302).header("location", format!("http://{own}{prefix}/next"));
+            answer.header("link", format!("<{prefix}/page2>; rel=next")).body(Full::default()).unwrap()
+        }
+    };
+    let legacy = Upstream::http(redirecting("/a")).await;
+    let candidate = Upstream::http(move |seen| {
+        let mut answer = redirecting("/v2")(seen);
+        if seen.target.ends_with("wrong") {
+            answer.headers_mut().insert("location", "/elsewhere".parse().unwrap());
+        }
+        answer
+    })
+    .await;
+    let rewrite = "rewrite = { strip_prefix = \"/a\", add_prefix = \"/v2\", host = \"upstream\" }\n\
+                   compare = { recheck_after = \"1ms\" }";
+    for percent in [0, 100] {
+        let settings = format!("percent = {percent}\nshadow = {{ percent = 100 }}\n{rewrite}");
+        let proxy = site(&legacy, &candidate, &settings);
+        get(proxy.address, "/a/x", "").await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
+        get(proxy.address, "/a/wrong", "").await;
+        proxy.until("a fault", || verdict(&proxy, "a", "mismatch") == 1);
+    }
+}
