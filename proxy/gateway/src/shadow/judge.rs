@@ -49,7 +49,8 @@ impl Judge {
     }
 
     /// Asks the arm that the client did not get, and compares. What it gives is to be asked again.
-    pub(super) async fn handle(&self, job: Box<Shadowed>) -> Option<Box<Recheck>> {
+    pub(super) async fn handle(&self, mut job: Box<Shadowed>) -> Option<Box<Recheck>> {
+        job.join();
         let state = Arc::clone(&job.state);
         let shadow = state.route(Some(job.route)).shadow.as_ref()?;
         let heard = self.ask(&job, shadow, other(job.shown), ShadowResult::Sent).await?;
@@ -167,8 +168,8 @@ impl Judge {
 
     /// What is known of a candidate is known of one build of it.
     fn look_for_builds(&self, job: &Shadowed, shadow: &LiveShadow, heard: &Heard) {
-        let build = match (job.shown, &job.answer) {
-            (Arm::Candidate, Observation::Answered(answer)) => answer.headers.get(BANYAN_BUILD),
+        let build = match job.shown {
+            Arm::Candidate => job.answer.headers.get(BANYAN_BUILD),
             _ => heard.build.as_ref(),
         };
         let named = |build: &&HeaderValue| build.len() <= NAME_BYTES;
@@ -201,7 +202,7 @@ impl Judge {
 
 impl Pair {
     fn of(job: &Shadowed, shadow: &LiveShadow, heard: Heard) -> Self {
-        let shown = as_shown(job, shadow, job.shown, job.answer.clone());
+        let shown = as_shown(job, shadow, job.shown, Observation::Answered(job.answer.clone()));
         let copied = as_shown(job, shadow, other(job.shown), heard.observation);
         let (legacy, candidate) = if job.shown == Arm::Candidate { (copied, shown) } else { (shown, copied) };
         Self { legacy, candidate, _held: heard.held.into_iter().collect() }
