@@ -9,6 +9,7 @@ use http::header::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::ask::{Heard, ask};
@@ -27,6 +28,8 @@ pub(super) struct Judge {
     worker: usize,
     comparisons: Arc<Comparisons>,
     builds: Mutex<Builds>,
+    /// Another may be on its way.
+    landed: Arc<Notify>,
 }
 
 /// A mismatch that is asked again before it counts.
@@ -44,8 +47,8 @@ struct Pair {
 }
 
 impl Judge {
-    pub(super) fn new(worker: usize, comparisons: Arc<Comparisons>) -> Self {
-        Self { worker, comparisons, builds: Mutex::default() }
+    pub(super) fn new(worker: usize, comparisons: Arc<Comparisons>, landed: Arc<Notify>) -> Self {
+        Self { worker, comparisons, builds: Mutex::default(), landed }
     }
 
     /// Asks the arm that the client did not get, and compares. What it gives is to be asked again.
@@ -102,7 +105,7 @@ impl Judge {
         let state = Arc::clone(&recheck.job.state);
         let Some(shadow) = &state.route(Some(recheck.job.route)).shadow else { return };
         sleep(shadow.comparing.recheck_after).await;
-        let Some(_flight) = flight(shadow).await else { return self.stays(recheck) };
+        let Some(_flight) = flight(shadow, &self.landed).await else { return self.stays(recheck) };
         let (job, counts) = (&recheck.job, ShadowResult::Again);
         let (legacy, candidate) = tokio::join!(
             self.ask(job, shadow, Arm::Legacy, counts),
@@ -238,9 +241,9 @@ fn learn(shadow: &LiveShadow, verdict: Verdict, twice: Option<&Verdict>) -> Verd
 
 /// Waits until one more may be on its way. Who has a mismatch in hand does not give up where a match would not have to wait:
 /// then only mismatches would be lost.
-async fn flight(shadow: &LiveShadow) -> Option<Portion> {
+async fn flight(shadow: &LiveShadow, landed: &Arc<Notify>) -> Option<Portion> {
     let deadline = Instant::now() + shadow.settings.timeout;
-    let _due = shadow.bounds.is_due();
+    let _due = shadow.bounds.is_due(landed);
     loop {
         let flight = shadow.bounds.inflight.take(1);
         if flight.is_some() || Instant::now() >= deadline {
