@@ -22,6 +22,8 @@ pub const STATUS_PAIRS_MAX: usize = 128;
 /// What the comparisons of one route add up to.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
+    /// Said by the caller, and kept with the counts.
+    pub subject: Subject,
     since_ms: Option<u64>,
     counts: Counts,
     incomparable: BTreeMap<IncomparableReason, u64>,
@@ -29,6 +31,15 @@ pub struct Evidence {
     status_pairs: BTreeMap<(u16, u16), u64>,
     overflow: Overflow,
     latency: Latency,
+}
+
+/// What the comparisons are about: counts of one candidate say nothing of another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Equal for the same arms and the same rules. None when nobody said.
+    pub compared: Option<String>,
+    /// The build of the candidate that was heard last. None when it did not say.
+    pub build: Option<String>,
 }
 
 /// Comparisons by verdict.
@@ -128,9 +139,9 @@ impl Evidence {
         self.counts.transient += 1;
     }
 
-    /// Begins anew.
+    /// Begins anew, about the same.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { subject: std::mem::take(&mut self.subject), ..Self::default() };
     }
 
     /// Adds what another one of the same route holds, such as another worker's.
@@ -172,13 +183,14 @@ impl Evidence {
 
     /// As it was stored, still without its signatures and pairs of statuses.
     pub(crate) fn stored(
+        subject: Subject,
         since_ms: Option<u64>,
         counts: Counts,
         incomparable: BTreeMap<IncomparableReason, u64>,
         overflow: Overflow,
         latency: Latency,
     ) -> Self {
-        Self { since_ms, counts, incomparable, overflow, latency, ..Self::default() }
+        Self { subject, since_ms, counts, incomparable, overflow, latency, ..Self::default() }
     }
 
     pub(crate) fn latency(&self) -> &Latency {

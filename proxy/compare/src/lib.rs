@@ -6,6 +6,7 @@
 //! Floor plan, in the order an answer travels:
 //!
 //! - `observation`: what one arm answered, or how it failed. `compare`: the comparison as a list of steps.
+//! - `condition`: what is asked for only if something holds.
 //! - `head`: status and header fields. `cookies`: what is set, by name, value and attribute.
 //! - `body`: a body decoded and read as what it is. `media`: what its content type says. `decode`: content codings undone.
 //! - `json`: documents as trees that lose nothing. `instant`: dates. `text`: lines. `html`: pages without idle white space.
@@ -23,6 +24,7 @@
 
 mod body;
 mod compare;
+mod condition;
 mod cookies;
 mod decode;
 mod difference;
@@ -49,10 +51,11 @@ mod text;
 mod verdict;
 
 pub use compare::compare;
+pub use condition::conditional;
 pub use decode::DECODED_BYTES_MAX;
 pub use difference::{CookieChange, Difference, Form, HeaderChange, JsonChange, LineChange};
 pub use evidence::{
-    Counts, EVIDENCE_SIGNATURES_MAX, Evidence, EvidenceSnapshot, Overflow, STATUS_PAIRS_MAX, Seen,
+    Counts, EVIDENCE_SIGNATURES_MAX, Evidence, EvidenceSnapshot, Overflow, STATUS_PAIRS_MAX, Seen, Subject,
 };
 pub use interval::{Interval, Z_95, wilson};
 pub use json::{DEPTH_MAX, NODES_MAX};

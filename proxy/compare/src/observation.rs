@@ -51,7 +51,7 @@ pub enum Observation {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// All header fields, before Banyan changed any.
+    /// All header fields, with addresses as seen from outside.
     pub headers: HeaderMap,
     /// What was captured of the body.
     pub body: Body,

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Counts, Evidence, Overflow, Seen};
+use crate::evidence::{Counts, Evidence, Overflow, Seen, Subject};
 use crate::latency::Latency;
 use crate::noise::{Disagreed, Learning};
 use crate::signature::Signature;
@@ -80,6 +80,9 @@ struct Version {
 
 #[derive(Serialize, Deserialize)]
 struct StoredEvidence {
+    /// Absent in what was written before there was one.
+    #[serde(default)]
+    subject: StoredSubject,
     since_ms: Option<u64>,
     counts: StoredCounts,
     incomparable: BTreeMap<String, u64>,
@@ -88,6 +91,12 @@ struct StoredEvidence {
     status_pairs: Vec<(u16, u16, u64)>,
     overflow: StoredOverflow,
     latency: StoredLatency,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct StoredSubject {
+    compared: Option<String>,
+    build: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -164,7 +173,9 @@ impl StoredEvidence {
         let Counts { matched, ignored, noise, mismatch, transient, incomparable } = snapshot.counts;
         let reasons = snapshot.incomparable.iter();
         let (legacy, candidate) = evidence.latency().recorded();
+        let Subject { compared, build } = evidence.subject.clone();
         Self {
+            subject: StoredSubject { compared, build },
             since_ms: snapshot.since_ms,
             counts: StoredCounts { matched, ignored, noise, mismatch, transient, incomparable },
             incomparable: reasons.map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect(),
@@ -179,7 +190,9 @@ impl StoredEvidence {
     }
 
     fn read(self) -> Result<Evidence, StoredProblem> {
+        let StoredSubject { compared, build } = self.subject;
         let mut evidence = Evidence::stored(
+            Subject { compared, build },
             self.since_ms,
             self.counts.read()?,
             reasons(self.incomparable)?,

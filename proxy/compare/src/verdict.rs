@@ -98,18 +98,21 @@ pub enum IncomparableReason {
     DecodeFailed,
     /// JSON deeper or with more values than is compared.
     TooComplex,
+    /// It alone found a condition of the request to hold.
+    Conditional,
     /// The arm gave no answer.
     Failed(Failure),
 }
 
 impl IncomparableReason {
     /// Every reason: the values of a metric's label.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TooLarge,
         Self::Streaming,
         Self::Broken,
         Self::DecodeFailed,
         Self::TooComplex,
+        Self::Conditional,
         Self::Failed(Failure::TimedOut),
         Self::Failed(Failure::Dropped),
         Self::Failed(Failure::Upgraded),
@@ -125,6 +128,7 @@ impl IncomparableReason {
             Self::Broken => "broken",
             Self::DecodeFailed => "decode-failed",
             Self::TooComplex => "too-complex",
+            Self::Conditional => "conditional",
             Self::Failed(Failure::TimedOut) => "timed-out",
             Self::Failed(Failure::Dropped) => "dropped",
             Self::Failed(Failure::Upgraded) => "upgraded",

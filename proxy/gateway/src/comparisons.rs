@@ -12,6 +12,8 @@ use banyan_compare::{
 use banyan_routes::Arm;
 use http::{HeaderMap, Method};
 
+const ANEW: &str = "an upstream or the rules of `compare` are others than before: comparisons begin anew";
+
 /// A request both arms were asked, with their answers and what comparing them said.
 #[derive(Debug, Clone)]
 pub struct Compared {
@@ -101,7 +103,15 @@ impl Comparisons {
     pub fn reset(&self, route: &str) -> bool {
         let known = locked(&self.routes).get(route).map(Arc::clone);
         // In place: what goes on comparing holds on to it.
-        known.is_some_and(|known| !std::mem::take(&mut *locked(&known)).is_empty())
+        known.is_some_and(|known| locked(&known).reset())
+    }
+
+    /// The same for another build of the candidate.
+    pub(crate) fn reset_for(&self, route: &str, build: &str) -> bool {
+        let Some(known) = locked(&self.routes).get(route).map(Arc::clone) else { return false };
+        let mut known = locked(&known);
+        known.evidence.subject.build = Some(build.to_owned());
+        known.reset()
     }
 
     /// All of it, to be kept across a restart.
@@ -112,16 +122,35 @@ impl Comparisons {
         routes.filter(|(_, known)| !known.is_empty()).collect()
     }
 
-    /// Puts back what [`Self::export`] gave, before anything is served. Routes that are no more go at the next reload.
+    /// Puts back what [`Self::export`] gave, before anything is served. What was counted of another candidate, another
+    /// legacy or by other rules is left out. Routes that are no more go at the next reload.
     pub fn import(&self, kept: BTreeMap<String, RouteComparisons>) {
         for (name, known) in kept {
-            *locked(&self.of_route(&name)) = known;
+            let slot = Arc::clone(locked(&self.routes).entry(name.as_str().into()).or_default());
+            let mut now = locked(&slot);
+            if now.compared().is_none() || now.compared() == known.compared() {
+                *now = known;
+            } else {
+                tracing::info!(route = name, "{ANEW}");
+            }
         }
     }
 
-    /// What is known of one route, to go on from. It outlives the route where it is still held, and is read no more.
-    pub(crate) fn of_route(&self, route: &str) -> Arc<Mutex<RouteComparisons>> {
-        Arc::clone(locked(&self.routes).entry(route.into()).or_default())
+    /// What is known of one route, to go on from, while it is about the same: `compared` as the table tells. It outlives
+    /// the route where it is still held, and is read no more.
+    pub(crate) fn of_route(&self, route: &str, compared: Option<String>) -> Arc<Mutex<RouteComparisons>> {
+        let mut routes = locked(&self.routes);
+        let slot = routes.entry(route.into()).or_default();
+        if locked(slot).compared() != compared.as_deref() {
+            if !locked(slot).is_empty() {
+                tracing::info!(route, "{ANEW}");
+            }
+            let mut known = RouteComparisons::default();
+            known.evidence.subject.compared = compared;
+            // Another one: what is on its way since before the change is counted where nobody reads.
+            *slot = Arc::new(Mutex::new(known));
+        }
+        Arc::clone(slot)
     }
 
     /// Forgets routes that are not there any more.
@@ -146,6 +175,18 @@ impl Comparisons {
 }
 
 impl RouteComparisons {
+    fn compared(&self) -> Option<&str> {
+        self.evidence.subject.compared.as_deref()
+    }
+
+    /// False when there was nothing.
+    fn reset(&mut self) -> bool {
+        let had_some = !self.is_empty();
+        self.evidence.reset();
+        self.learning = Learning::default();
+        had_some
+    }
+
     fn is_empty(&self) -> bool {
         let has_learned = self.learning.requests_compared() + self.learning.requests_asked_twice() > 0;
         !has_learned && self.evidence.snapshot().since_ms.is_none()

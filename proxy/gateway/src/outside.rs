@@ -18,7 +18,7 @@ mod reference;
 
 use std::sync::Arc;
 
-use banyan_routes::{Arm, Decision, PrefixRewrite};
+use banyan_routes::{Arm, Decision, PrefixRewrite, RouteIndex, RouteTable, UpstreamIndex};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
     ORIGIN, REFRESH, SET_COOKIE,
@@ -77,26 +77,54 @@ impl Outside {
         if !headers.keys().any(is_concerned) {
             return;
         }
-        let Some(upstream) = decision.upstream.map(|index| state.upstream(index)) else { return };
-        let rewrite = state.table.rewrite(decision.route);
-        if rewrite.answers {
-            let settings = &upstream.servers.settings;
-            let fitting = Fitting {
-                targets: &settings.targets,
-                scheme: if settings.tls.is_some() { Scheme::Https } else { Scheme::Http },
-                shown: &rewrite.host,
-                public: self.public(),
-                client_origin: self.origin.as_ref().map(HeaderValue::as_bytes),
-                prefix: state.table.prefix_rewrite(decision),
-                asked: self.asked.as_ref().map(PathAndQuery::as_str),
-            };
-            fit_all(headers, &fitting);
-        }
+        let Some(upstream) = decision.upstream else { return };
+        self.fit_answer(headers, &state.table, decision.route, decision.arm, upstream);
         if let Some(watch) = &state.cookies {
             for line in headers.get_all(SET_COOKIE) {
                 look_for_collisions(watch, line.as_bytes(), state, decision, worker);
             }
         }
+    }
+
+    /// Makes the fields of an answer that nobody is shown fit, for the comparison with the one that somebody was.
+    pub(crate) fn fit_unseen(
+        mut self,
+        headers: &mut HeaderMap,
+        uri: &Uri,
+        table: &RouteTable,
+        route: RouteIndex,
+        arm: Arm,
+        upstream: UpstreamIndex,
+    ) {
+        let prefix = table.rewrite(Some(route)).prefix.as_ref().filter(|_| arm == Arm::Candidate);
+        let asked = prefix.and_then(|prefix| rewritten(prefix, uri).ok());
+        self.asked = asked.and_then(|asked| asked.path_and_query().cloned());
+        self.fit_answer(headers, table, Some(route), arm, upstream);
+    }
+
+    fn fit_answer(
+        &self,
+        headers: &mut HeaderMap,
+        table: &RouteTable,
+        route: Option<RouteIndex>,
+        arm: Arm,
+        upstream: UpstreamIndex,
+    ) {
+        let rewrite = table.rewrite(route);
+        if !rewrite.answers {
+            return;
+        }
+        let settings = table.upstream(upstream);
+        let fitting = Fitting {
+            targets: &settings.targets,
+            scheme: if settings.tls.is_some() { Scheme::Https } else { Scheme::Http },
+            shown: &rewrite.host,
+            public: self.public(),
+            client_origin: self.origin.as_ref().map(HeaderValue::as_bytes),
+            prefix: rewrite.prefix.as_ref().filter(|_| arm == Arm::Candidate),
+            asked: self.asked.as_ref().map(PathAndQuery::as_str),
+        };
+        fit_all(headers, &fitting);
     }
 
     fn public(&self) -> Public<'_> {

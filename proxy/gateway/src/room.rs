@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) struct Room {
     most: u32,
+    /// By clients.
     taken: AtomicU32,
-    /// By copies of requests.
+    /// By copies of requests. No client is refused because of them.
     copies: AtomicU32,
 }
 
@@ -28,26 +29,20 @@ impl Room {
         Some(Seat { room: Arc::clone(self), is_for_copy: false })
     }
 
-    /// The same for a copy of a request: at most a part of the places are theirs.
+    /// The same for a copy of a request: a part of the places, and only while half of all are free.
     pub(crate) fn enter_for_copy(self: &Arc<Self>) -> Option<Seat> {
-        let most = most_for_copies(self.most);
-        let more = |copies: u32| (copies < most).then(|| copies + 1);
+        let (most, half) = (most_for_copies(self.most), self.most / 2);
+        let taken = self.taken.load(Ordering::Acquire);
+        let more = |copies: u32| (copies < most && taken.saturating_add(copies) <= half).then(|| copies + 1);
         self.copies.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        let Some(mut seat) = self.enter() else {
-            self.copies.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        };
-        seat.is_for_copy = true;
-        Some(seat)
+        Some(Seat { room: Arc::clone(self), is_for_copy: true })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.room.taken.fetch_sub(1, Ordering::AcqRel);
-        if self.is_for_copy {
-            self.room.copies.fetch_sub(1, Ordering::AcqRel);
-        }
+        let places = if self.is_for_copy { &self.room.copies } else { &self.room.taken };
+        places.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -67,11 +62,27 @@ mod tests {
         }
         let room = Room::new(8);
         let copies: Vec<_> = std::iter::from_fn(|| room.enter_for_copy()).collect();
-        let clients: Vec<_> = std::iter::from_fn(|| room.enter()).collect();
-        assert_eq!((copies.len(), clients.len()), (2, 6));
+        assert_eq!(copies.len(), 2);
         drop(copies);
         assert!(room.enter_for_copy().is_some());
-        let full: Vec<_> = std::iter::from_fn(|| room.enter()).collect();
-        assert!(full.len() == 2 && room.enter_for_copy().is_none());
+    }
+
+    #[test]
+    fn copies_never_refuse_a_client() {
+        let room = Room::new(8);
+        let copies: Vec<_> = std::iter::from_fn(|| room.enter_for_copy()).collect();
+        let clients: Vec<_> = std::iter::from_fn(|| room.enter()).collect();
+        assert_eq!((copies.len(), clients.len()), (2, 8));
+        drop(copies);
+        assert!(room.enter_for_copy().is_none(), "full");
+    }
+
+    #[test]
+    fn copies_come_only_while_half_is_free() {
+        let room = Room::new(8);
+        let mut clients: Vec<_> = (0..5).map(|_| room.enter()).collect();
+        assert!(room.enter_for_copy().is_none());
+        clients.pop();
+        assert!(room.enter_for_copy().is_some());
     }
 }

@@ -24,20 +24,28 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use banyan_routes::{Arm, Comparing, Route, Shadow, ShadowWrites, Share, Split, UpstreamIndex};
+use banyan_routes::{Arm, Comparing, Route, RouteTable, Shadow, ShadowWrites, Share, Split, UpstreamIndex};
 use http::Method;
+use http::header::{HeaderMap, HeaderName};
 use tokio::sync::mpsc;
 
 use crate::comparisons::{Comparisons, RouteComparisons};
 use crate::metrics::{Metrics, ShadowMetrics, ShadowResult};
 pub(crate) use bounds::{Bounds, RouteBounds};
 pub(crate) use capture::{Capture, Captured};
-pub(crate) use dry_run::DryRuns;
+pub(crate) use dry_run::{DryRuns, Said};
 use witness::Shadowed;
 pub(crate) use witness::Witness;
 
 /// Most copies that wait to be taken over by the thread: never reached, since [`Bounds`] end before.
 const CHANNEL: usize = 2048;
+
+/// Fields in which frameworks look for the method that is meant.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
 
 /// The thread's end that workers hold.
 pub(crate) struct Shadows {
@@ -85,6 +93,7 @@ impl Shadows {
 impl LiveShadow {
     /// `before` are the bounds of a route of this name in the table before.
     pub(crate) fn of(
+        table: &RouteTable,
         route: &Route,
         split: &Split,
         metrics: &Metrics,
@@ -99,7 +108,7 @@ impl LiveShadow {
             candidate: split.candidate,
             metrics: metrics.shadowing(&route.name),
             bounds: before.unwrap_or_else(|| Arc::new(metrics.shadow_bounds().route())),
-            known: comparisons.of_route(&route.name),
+            known: comparisons.of_route(&route.name, table.compared(route)),
             has_side_effects: route.side_effects,
         })
     }
@@ -108,14 +117,16 @@ impl LiveShadow {
         if arm == Arm::Candidate { self.candidate } else { self.legacy }
     }
 
-    fn is_safe(&self, method: &Method) -> bool {
-        method.is_safe() && !self.has_side_effects
+    /// What carries another method in a field may be anything.
+    fn is_safe(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let is_overridden = METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name));
+        method.is_safe() && !is_overridden && !self.has_side_effects
     }
 
     /// Whether a request like this may be copied at all: one that is not safe only to a candidate, as a dry run.
-    fn may_copy(&self, method: &Method, shown: Arm) -> bool {
+    fn may_copy(&self, method: &Method, headers: &HeaderMap, shown: Arm) -> bool {
         let is_dry_run = self.settings.writes == ShadowWrites::DryRun && shown == Arm::Legacy;
-        self.is_safe(method) || is_dry_run
+        self.is_safe(method, headers) || is_dry_run
     }
 }
 

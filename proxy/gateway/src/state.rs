@@ -69,7 +69,8 @@ impl State {
                 name: route.name.as_str().into(),
                 metrics: metrics.route(&route.name, name_of(route.legacy), candidate),
                 fallbacks: metrics.fallbacks(&route.name, fallback),
-                shadow: split.and_then(|split| LiveShadow::of(route, split, metrics, comparisons, bounds)),
+                shadow: split
+                    .and_then(|split| LiveShadow::of(&table, route, split, metrics, comparisons, bounds)),
             }
         });
         let routes: Box<[_]> = routes.collect();

@@ -12,7 +12,7 @@ use crate::rewrite::PrefixRewrite;
 use crate::shadowing::{Comparing, Shadow};
 use crate::table::{
     ClientFiles, Cohort, Condition, Destination, HealthCheck, HostPattern, MethodSet, PathOptions, Retire,
-    Rewrite, RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Timeouts, Upstream,
+    Rewrite, RewriteHost, Route, RouteTable, Split, Store, StoreMode, Sunset, Target, Timeouts, Upstream,
     UpstreamTls, Writer,
 };
 
@@ -124,6 +124,21 @@ pub(crate) fn route(table: &RouteTable, route: &Route) -> Vec<Field> {
     fields
 }
 
+/// The servers of an upstream.
+pub(crate) fn targets(upstream: &Upstream) -> Field {
+    targets_field(&upstream.targets)
+}
+
+fn targets_field(targets: &[Target]) -> Field {
+    let target = |target: &Target| format!("{} {}", target.host, target.port);
+    ("targets", Bytes::set(targets.iter().map(target)))
+}
+
+/// How answers are compared, but for when and how often they are asked again.
+pub(crate) fn rules(comparing: &Comparing) -> Vec<Field> {
+    comparing.said.iter().map(|(key, text)| (*key, Bytes::default().and(text))).collect()
+}
+
 /// One upstream. The name is not among the fields.
 pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
     let Upstream {
@@ -139,9 +154,8 @@ pub(crate) fn upstream(upstream: &Upstream) -> Vec<Field> {
         http2,
         origin: _,
     } = upstream;
-    let target = |target: &crate::table::Target| format!("{} {}", target.host, target.port);
     let mut fields = vec![
-        ("targets", Bytes::set(targets.iter().map(target))),
+        targets_field(targets),
         ("health", health_bytes(health.as_ref())),
         ("connect_timeout", Bytes::time(*connect_timeout)),
         ("keep_alive", Bytes::time(*keep_alive)),

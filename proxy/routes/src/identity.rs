@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::canonical::{self, Bytes, Field};
 use crate::pattern::PathPattern;
 use crate::precedence;
-use crate::table::{Route, RouteTable, TableHash};
+use crate::table::{Destination, Route, RouteTable, TableHash};
 
 /// The first 16 hexadecimal digits of a SHA-256 over all of the table's meaning.
 pub(crate) fn identity(table: &RouteTable) -> TableHash {
@@ -31,9 +31,25 @@ pub(crate) fn identity(table: &RouteTable) -> TableHash {
     for names in ties(table) {
         hash.update(names.iter().fold(Bytes::default().and("order"), Bytes::and).as_slice());
     }
+    TableHash(short(hash))
+}
+
+/// What comparisons of a route are about, in as many digits: both upstreams by name and targets, and the rules.
+pub(crate) fn compared(table: &RouteTable, route: &Route) -> Option<String> {
+    let Destination::Split(split) = &route.destination else { return None };
+    let mut hash = Sha256::new();
+    for index in [route.legacy, split.candidate] {
+        let upstream = table.upstream(index);
+        section(&mut hash, "upstream", &upstream.name, vec![canonical::targets(upstream)]);
+    }
+    section(&mut hash, "compare", "", canonical::rules(&split.comparing));
+    Some(short(hash))
+}
+
+fn short(hash: Sha256) -> String {
     let digest = hash.finalize();
     let (first, _) = digest.split_first_chunk().expect("a SHA-256 has 32 bytes");
-    TableHash(format!("{:016x}", u64::from_be_bytes(*first)))
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
 
 fn section(hash: &mut Sha256, kind: &str, name: &str, fields: Vec<Field>) {

@@ -136,6 +136,12 @@ impl RouteTable {
     pub fn hash(&self) -> &TableHash {
         &self.hash
     }
+
+    /// Equal while comparisons of a route are about the same: its two upstreams, by name and targets, and the rules of
+    /// `compare`. None where nothing is split.
+    pub fn compared(&self, route: &Route) -> Option<String> {
+        crate::identity::compared(self, route)
+    }
 }
 
 /// Hash of a resolved table: 16 hexadecimal characters.

@@ -93,3 +93,16 @@ fn bounds_hold_for_what_was_stored() {
     let snapshot = restore(&text).unwrap().0.snapshot();
     assert_eq!((snapshot.signatures.len(), snapshot.overflow.signatures), (EVIDENCE_SIGNATURES_MAX, 3));
 }
+
+#[test]
+fn what_was_written_before_there_was_a_subject_is_about_nothing_known() {
+    let mut evidence = Evidence::default();
+    evidence.subject.compared = Some("0123456789abcdef".to_owned());
+    evidence.subject.build = Some("4f68ab5".to_owned());
+    let text = store(&evidence, &Learning::default());
+    assert_eq!(restore(&text).unwrap().0.subject, evidence.subject);
+    let at = text.find("\"subject\":").unwrap();
+    let end = at + text[at..].find("},").unwrap() + 2;
+    let before = format!("{}{}", &text[..at], &text[end..]);
+    assert_eq!(restore(&before).unwrap().0.subject.compared, None);
+}

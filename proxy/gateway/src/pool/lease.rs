@@ -1,7 +1,7 @@
 //! A connection in use.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::Either;
 use http::{Request, Response, Version};
@@ -10,6 +10,7 @@ use hyper::client::conn::{TrySendError, http1};
 
 use super::{Idle, Slot};
 use crate::body::RequestBody;
+use crate::shadow::Said;
 use crate::streams::Stream;
 
 /// A connection in use, or a share in one. Dropped without [`super::Pool::give_back`], one that is not shared closes when
@@ -82,13 +83,9 @@ impl Lease {
         }
     }
 
-    /// The other side said on this connection, not longer ago than that, that it honours dry runs.
-    pub(crate) fn honours_dry_runs(&self, now: Instant, holds: Duration) -> bool {
-        self.slot.honours_dry_runs(now, holds)
-    }
-
-    pub(crate) fn now_honours_dry_runs(&self, now: Instant) {
-        self.slot.now_honours_dry_runs(now);
+    /// For which routes the other side said on this connection that it honours dry runs.
+    pub(crate) fn honours_dry_runs(&self) -> &Said {
+        self.slot.honours_dry_runs()
     }
 
     pub(crate) fn is_now_upgraded(&self) {

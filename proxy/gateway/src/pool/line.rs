@@ -1,12 +1,12 @@
 //! How many connections are open to one target, and who waits for one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use crate::room::most_for_copies;
+use crate::shadow::Said;
 
 /// Most requests that wait for a connection to one target.
 const MAX_WAITERS: u32 = 1024;
@@ -65,8 +65,7 @@ impl Line {
 pub(crate) struct Slot {
     line: Arc<Line>,
     is_for_copies: bool,
-    /// When the other side said on this connection that it honours dry runs.
-    honours_dry_runs: Mutex<Option<Instant>>,
+    honours_dry_runs: Said,
     is_upgraded: AtomicBool,
     /// Bytes that may be read before the head of an answer; the largest number while there is no limit.
     may_read: AtomicUsize,
@@ -77,7 +76,7 @@ impl Slot {
         Self {
             line,
             is_for_copies: false,
-            honours_dry_runs: Mutex::default(),
+            honours_dry_runs: Said::default(),
             is_upgraded: AtomicBool::new(false),
             may_read: AtomicUsize::new(usize::MAX),
         }
@@ -109,13 +108,9 @@ impl Slot {
         self.may_read.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok()
     }
 
-    pub(super) fn honours_dry_runs(&self, now: Instant, holds: Duration) -> bool {
-        let said = *self.honours_dry_runs.lock().unwrap_or_else(PoisonError::into_inner);
-        said.is_some_and(|said| now.saturating_duration_since(said) < holds)
-    }
-
-    pub(super) fn now_honours_dry_runs(&self, now: Instant) {
-        *self.honours_dry_runs.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    /// For which routes the other side said on this connection that it honours dry runs.
+    pub(super) fn honours_dry_runs(&self) -> &Said {
+        &self.honours_dry_runs
     }
 
     /// The connection can take one request more.

@@ -19,7 +19,7 @@ use super::LiveShadow;
 use super::bounds::Portion;
 use super::builds::BANYAN_BUILD;
 use super::capture::Capture;
-use super::dry_run::{HOLDS, is_honoured};
+use super::dry_run::is_honoured;
 use super::request::{Kind, in_version, request};
 use super::witness::{Shadowed, is_event_stream};
 use crate::body::RequestBody;
@@ -124,7 +124,7 @@ impl Question<'_> {
             return Ok(());
         }
         let is_wanted = self.shadow.settings.writes == ShadowWrites::DryRun && self.arm == Arm::Candidate;
-        let is_refused = self.server.dry_runs.are_refused(Instant::now());
+        let is_refused = self.server.dry_runs.are_refused(self.route(), Instant::now());
         if is_wanted && !is_refused { Ok(()) } else { Err(ShadowResult::NotHonoured) }
     }
 
@@ -132,23 +132,27 @@ impl Question<'_> {
         request(self.job, self.shadow, self.arm, kind, self.server).ok_or(ShadowResult::Unavailable)
     }
 
-    /// Asks whether dry runs are honoured, on the connection that the copy will take.
+    fn route(&self) -> &Arc<str> {
+        &self.job.state.route(Some(self.job.route)).name
+    }
+
+    /// Asks whether dry runs are honoured, for this path and on the connection that the copy will take.
     async fn agree(&self, lease: &mut Lease) -> Result<(), ShadowResult> {
         let now = Instant::now();
-        if lease.honours_dry_runs(now, HOLDS) {
+        if lease.honours_dry_runs().holds(self.route(), now) {
             return Ok(());
         }
         let refused = ShadowResult::NotHonoured;
         let response = self.head(lease, self.request(Kind::Handshake)?).await.map_err(|_| refused)?;
         let agrees = is_honoured(response.headers());
         if !agrees {
-            self.server.dry_runs.refuse(now);
+            self.server.dry_runs.refuse(self.route(), now);
         }
         let rest = async { drain(&mut response.into_body()).await && lease.ready().await };
         if !(agrees && timeout_at(self.deadline, rest).await == Ok(true)) {
             return Err(refused);
         }
-        lease.now_honours_dry_runs(now);
+        lease.honours_dry_runs().say(self.route(), now);
         Ok(())
     }
 
@@ -217,7 +221,7 @@ impl Question<'_> {
     fn end_dry_runs(&self) {
         if self.server.dry_runs.end() {
             self.shadow.metrics.dry_runs_ended(self.worker);
-            let route = &self.job.state.route(Some(self.job.route)).name;
+            let route = self.route();
             let target = &self.server.label;
             tracing::error!(
                 %route, %target,

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 /// Most copies that wait.
 const QUEUE: u64 = 1024;
 /// Most bytes of bodies and heads, from the first one kept until a copy has been compared.
@@ -34,8 +36,11 @@ pub(crate) struct RouteBounds {
     due: AtomicU64,
 }
 
-/// A mismatch that is due to be asked again, until dropped.
-pub(crate) struct Due(Arc<RouteBounds>);
+/// A mismatch that is due to be asked again, until dropped. Who waits behind it is woken then.
+pub(crate) struct Due {
+    bounds: Arc<RouteBounds>,
+    over: Arc<Notify>,
+}
 
 /// Something of which there is so much for all routes.
 struct Pot {
@@ -96,9 +101,9 @@ impl Bounds {
 }
 
 impl RouteBounds {
-    pub(crate) fn is_due(self: &Arc<Self>) -> Due {
+    pub(crate) fn is_due(self: &Arc<Self>, over: &Arc<Notify>) -> Due {
         self.due.fetch_add(1, Ordering::Relaxed);
-        Due(Arc::clone(self))
+        Due { bounds: Arc::clone(self), over: Arc::clone(over) }
     }
 
     pub(crate) fn has_due(&self) -> bool {
@@ -108,7 +113,9 @@ impl RouteBounds {
 
 impl Drop for Due {
     fn drop(&mut self) {
-        self.0.due.fetch_sub(1, Ordering::Relaxed);
+        if self.bounds.due.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.over.notify_one();
+        }
     }
 }
 
@@ -178,7 +185,9 @@ impl Drop for Portion {
 mod tests {
     use std::sync::Arc;
 
+    use futures_util::FutureExt;
     use proptest::prelude::*;
+    use tokio::sync::Notify;
 
     use super::{Bounds, Portion, Pot};
 
@@ -204,6 +213,16 @@ mod tests {
         assert_eq!(bounds.bytes(), 70);
         held.clear();
         assert_eq!(bounds.bytes(), 0);
+    }
+
+    #[test]
+    fn the_last_that_was_due_wakes_who_waits() {
+        let (bounds, over) = (Arc::new(small(100, 1).route()), Arc::<Notify>::default());
+        let (first, last) = (bounds.is_due(&over), bounds.is_due(&over));
+        drop(first);
+        assert!(bounds.has_due() && over.notified().now_or_never().is_none());
+        drop(last);
+        assert!(!bounds.has_due() && over.notified().now_or_never().is_some());
     }
 
     #[test]

@@ -14,7 +14,7 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 /// Most builds of one upstream. Beyond them the one that was silent longest is forgotten.
 const BUILDS: usize = 8;
 /// Longest name of a build; a longer one says nothing.
-const NAME_BYTES: usize = 128;
+pub(super) const NAME_BYTES: usize = 128;
 
 /// By upstream.
 #[derive(Default)]
@@ -28,9 +28,6 @@ struct Heard {
 impl Builds {
     /// True when the upstream has another build than those heard of.
     pub(super) fn is_new(&mut self, upstream: &str, build: &HeaderValue, now: Instant) -> bool {
-        if build.len() > NAME_BYTES {
-            return false;
-        }
         let heard = self.0.entry(upstream.to_owned()).or_default();
         let latest = heard.iter().map(|heard| heard.last).max();
         if let Some(known) = heard.iter_mut().find(|heard| heard.build == *build) {
@@ -48,6 +45,12 @@ impl Builds {
         let build = HeaderValue::from_bytes(build.as_bytes()).unwrap_or_else(|_| build.clone());
         heard.push(Heard { build, last: now });
         !is_first
+    }
+
+    /// Whether this process has heard that build.
+    pub(super) fn has_heard(&self, upstream: &str, build: &str) -> bool {
+        let heard = self.0.get(upstream).into_iter().flatten();
+        heard.map(|heard| &heard.build).any(|heard| heard == build)
     }
 
     /// Forgets upstreams that are gone.

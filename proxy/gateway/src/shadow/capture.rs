@@ -30,10 +30,13 @@ enum State {
     Broken,
 }
 
+/// A body as it came, to be joined where no client waits for that.
+pub(crate) struct Pieces(Vec<Bytes>);
+
 /// What became of it.
 pub(crate) enum Captured {
     /// All of it, and the memory it takes.
-    Complete(Bytes, Portion),
+    Complete(Pieces, Portion),
     TooLarge,
     NoMemory,
     /// It did not come to its end.
@@ -100,7 +103,7 @@ impl Capture {
     pub(crate) fn finish(mut self) -> Captured {
         self.close_tail();
         match self.state {
-            State::Complete => Captured::Complete(whole(self.pieces), self.held),
+            State::Complete => Captured::Complete(Pieces(self.pieces), self.held),
             State::TooLarge => Captured::TooLarge,
             State::NoMemory => Captured::NoMemory,
             State::Open | State::Broken => Captured::Broken,
@@ -108,19 +111,21 @@ impl Capture {
     }
 }
 
-fn whole(mut pieces: Vec<Bytes>) -> Bytes {
-    match &mut pieces[..] {
-        [] => Bytes::new(),
-        [only] => std::mem::take(only),
-        several => several.concat().into(),
+impl Pieces {
+    pub(super) fn join(mut self) -> Bytes {
+        match &mut self.0[..] {
+            [] => Bytes::new(),
+            [only] => std::mem::take(only),
+            several => several.concat().into(),
+        }
     }
 }
 
 impl Captured {
-    /// As an answer is compared.
+    /// As an answer is compared: joined.
     pub(crate) fn into_body(self) -> (Body, Option<Portion>) {
         match self {
-            Self::Complete(bytes, held) => (Body::Complete(bytes), Some(held)),
+            Self::Complete(pieces, held) => (Body::Complete(pieces.join()), Some(held)),
             Self::TooLarge | Self::NoMemory => (Body::TooLarge, None),
             Self::Broken => (Body::Broken, None),
         }
@@ -149,7 +154,7 @@ mod tests {
         let Captured::Complete(all, _) = kept(1 << 20, &[b"a", b"b", &large, b"c", &large]) else {
             panic!("complete")
         };
-        assert_eq!(all, [b"ab", &large[..], b"c", &large[..]].concat());
+        assert_eq!(all.join(), [b"ab", &large[..], b"c", &large[..]].concat());
     }
 
     #[test]

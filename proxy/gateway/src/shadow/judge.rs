@@ -3,21 +3,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use banyan_compare::{Body, Differences, Observation, Rechecked, Verdict, compare};
+use banyan_compare::{Body, Differences, Observation, Rechecked, Verdict, compare, conditional};
 use banyan_routes::{Arm, Destination};
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::ask::{Heard, ask};
 use super::bounds::Portion;
-use super::builds::{BANYAN_BUILD, Builds};
+use super::builds::{BANYAN_BUILD, Builds, NAME_BYTES};
 use super::witness::Shadowed;
 use super::{LiveShadow, is_drawn, other};
 use crate::comparisons::{Asked, Compared, Comparisons, locked};
 use crate::metrics::{ShadowResult, ShadowVerdict};
+use crate::outside::Outside;
 
 /// Between two looks whether one more may be on its way.
 const FLIGHT_AFTER: Duration = Duration::from_millis(10);
@@ -26,6 +28,8 @@ pub(super) struct Judge {
     worker: usize,
     comparisons: Arc<Comparisons>,
     builds: Mutex<Builds>,
+    /// Another may be on its way.
+    landed: Arc<Notify>,
 }
 
 /// A mismatch that is asked again before it counts.
@@ -43,18 +47,19 @@ struct Pair {
 }
 
 impl Judge {
-    pub(super) fn new(worker: usize, comparisons: Arc<Comparisons>) -> Self {
-        Self { worker, comparisons, builds: Mutex::default() }
+    pub(super) fn new(worker: usize, comparisons: Arc<Comparisons>, landed: Arc<Notify>) -> Self {
+        Self { worker, comparisons, builds: Mutex::default(), landed }
     }
 
     /// Asks the arm that the client did not get, and compares. What it gives is to be asked again.
-    pub(super) async fn handle(&self, job: Box<Shadowed>) -> Option<Box<Recheck>> {
+    pub(super) async fn handle(&self, mut job: Box<Shadowed>) -> Option<Box<Recheck>> {
+        job.join();
         let state = Arc::clone(&job.state);
         let shadow = state.route(Some(job.route)).shadow.as_ref()?;
         let heard = self.ask(&job, shadow, other(job.shown), ShadowResult::Sent).await?;
         self.look_for_builds(&job, shadow, &heard);
-        let pair = Pair::of(&job, heard);
-        let verdict = pair.compared(shadow);
+        let pair = Pair::of(&job, shadow, heard);
+        let verdict = pair.compared(&job, shadow);
         let twice = self.ask_twice(&job, shadow, &pair, &verdict).await;
         match learn(shadow, verdict, twice.as_ref()) {
             Verdict::Mismatch(differences) if job.is_safe() => {
@@ -91,8 +96,8 @@ impl Judge {
             return None;
         }
         let again = self.ask(job, shadow, Arm::Legacy, ShadowResult::Again).await?;
-        let second = without_ours(again.observation);
-        Some(compare(&pair.legacy, &second, &shadow.comparing.rules, today()))
+        let second = as_shown(job, shadow, Arm::Legacy, again.observation);
+        Some(compared(job, shadow, &pair.legacy, &second))
     }
 
     /// Asks both arms again after a while.
@@ -100,7 +105,7 @@ impl Judge {
         let state = Arc::clone(&recheck.job.state);
         let Some(shadow) = &state.route(Some(recheck.job.route)).shadow else { return };
         sleep(shadow.comparing.recheck_after).await;
-        let Some(_flight) = flight(shadow).await else { return self.stays(recheck) };
+        let Some(_flight) = flight(shadow, &self.landed).await else { return self.stays(recheck) };
         let (job, counts) = (&recheck.job, ShadowResult::Again);
         let (legacy, candidate) = tokio::join!(
             self.ask(job, shadow, Arm::Legacy, counts),
@@ -108,10 +113,11 @@ impl Judge {
         );
         // No answer says nothing, so that the mismatch stands.
         let (Some(legacy), Some(candidate)) = (legacy, candidate) else { return self.stays(recheck) };
-        let again = Pair::both(legacy, candidate);
-        let with_itself = compare(&recheck.pair.legacy, &again.legacy, &shadow.comparing.rules, today());
+        let again = Pair::both(job, shadow, legacy, candidate);
+        let with_itself = compared(job, shadow, &recheck.pair.legacy, &again.legacy);
+        let second = again.compared(job, shadow);
         let Recheck { job, pair, differences } = recheck;
-        match banyan_compare::recheck(differences.clone(), &again.compared(shadow), &with_itself) {
+        match banyan_compare::recheck(differences.clone(), &second, &with_itself) {
             Rechecked::Stays(differences) => {
                 let verdict = locked(&shadow.known).learning.settle(Verdict::Mismatch(differences));
                 self.record(&job, shadow, pair, verdict, false);
@@ -165,18 +171,24 @@ impl Judge {
 
     /// What is known of a candidate is known of one build of it.
     fn look_for_builds(&self, job: &Shadowed, shadow: &LiveShadow, heard: &Heard) {
-        let build = match (job.shown, &job.answer) {
-            (Arm::Candidate, Observation::Answered(answer)) => answer.headers.get(BANYAN_BUILD),
+        let build = match job.shown {
+            Arm::Candidate => job.answer.headers.get(BANYAN_BUILD),
             _ => heard.build.as_ref(),
         };
-        let Some(build) = build else { return };
+        let named = |build: &&HeaderValue| build.len() <= NAME_BYTES;
+        let Some(build) = build.filter(named) else { return };
+        let Ok(name) = build.to_str() else { return };
         let table = &job.state.table;
         let upstream = &table.upstream(shadow.candidate).name;
         let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
         if builds.upstreams() > table.upstreams().len() {
             builds.retain(|name| table.upstreams().iter().any(|upstream| upstream.name == name));
         }
-        if !builds.is_new(upstream, build, Instant::now()) {
+        let before = locked(&shadow.known).evidence.subject.build.replace(name.to_owned());
+        let is_same = |before: &String| before == name || builds.has_heard(upstream, before);
+        // Such as before Banyan started anew.
+        let is_unheard = !before.as_ref().is_none_or(is_same);
+        if !builds.is_new(upstream, build, Instant::now()) && !is_unheard {
             return;
         }
         let is_of_it = |destination: &Destination| match destination {
@@ -184,7 +196,7 @@ impl Judge {
             Destination::Legacy | Destination::Retired(_) => false,
         };
         for route in table.routes().iter().filter(|route| is_of_it(&route.destination)) {
-            if self.comparisons.reset(&route.name) {
+            if self.comparisons.reset_for(&route.name, name) {
                 tracing::info!(route = %route.name, %upstream, ?build, "a new build: comparisons begin anew");
             }
         }
@@ -192,20 +204,29 @@ impl Judge {
 }
 
 impl Pair {
-    fn of(job: &Shadowed, heard: Heard) -> Self {
-        let (shown, copied) = (without_ours(job.answer.clone()), without_ours(heard.observation));
+    fn of(job: &Shadowed, shadow: &LiveShadow, heard: Heard) -> Self {
+        let shown = as_shown(job, shadow, job.shown, Observation::Answered(job.answer.clone()));
+        let copied = as_shown(job, shadow, other(job.shown), heard.observation);
         let (legacy, candidate) = if job.shown == Arm::Candidate { (copied, shown) } else { (shown, copied) };
         Self { legacy, candidate, _held: heard.held.into_iter().collect() }
     }
 
-    fn both(legacy: Heard, candidate: Heard) -> Self {
+    fn both(job: &Shadowed, shadow: &LiveShadow, legacy: Heard, candidate: Heard) -> Self {
         let held = legacy.held.into_iter().chain(candidate.held).collect();
-        let (legacy, candidate) = (without_ours(legacy.observation), without_ours(candidate.observation));
+        let legacy = as_shown(job, shadow, Arm::Legacy, legacy.observation);
+        let candidate = as_shown(job, shadow, Arm::Candidate, candidate.observation);
         Self { legacy, candidate, _held: held }
     }
 
-    fn compared(&self, shadow: &LiveShadow) -> Verdict {
-        compare(&self.legacy, &self.candidate, &shadow.comparing.rules, today())
+    fn compared(&self, job: &Shadowed, shadow: &LiveShadow) -> Verdict {
+        compared(job, shadow, &self.legacy, &self.candidate)
+    }
+}
+
+fn compared(job: &Shadowed, shadow: &LiveShadow, legacy: &Observation, candidate: &Observation) -> Verdict {
+    match conditional(&job.head.headers, legacy, candidate) {
+        Some(incomparable) => Verdict::Incomparable(incomparable),
+        None => compare(legacy, candidate, &shadow.comparing.rules, today()),
     }
 }
 
@@ -220,9 +241,9 @@ fn learn(shadow: &LiveShadow, verdict: Verdict, twice: Option<&Verdict>) -> Verd
 
 /// Waits until one more may be on its way. Who has a mismatch in hand does not give up where a match would not have to wait:
 /// then only mismatches would be lost.
-async fn flight(shadow: &LiveShadow) -> Option<Portion> {
+async fn flight(shadow: &LiveShadow, landed: &Arc<Notify>) -> Option<Portion> {
     let deadline = Instant::now() + shadow.settings.timeout;
-    let _due = shadow.bounds.is_due();
+    let _due = shadow.bounds.is_due(landed);
     loop {
         let flight = shadow.bounds.inflight.take(1);
         if flight.is_some() || Instant::now() >= deadline {
@@ -232,10 +253,14 @@ async fn flight(shadow: &LiveShadow) -> Option<Portion> {
     }
 }
 
-/// `Banyan-*` is said to Banyan, and no part of the answer.
-fn without_ours(mut observation: Observation) -> Observation {
+/// As a client would be shown it: with addresses as seen from outside. `Banyan-*` is said to Banyan, and no part of the
+/// answer.
+fn as_shown(job: &Shadowed, shadow: &LiveShadow, arm: Arm, mut observation: Observation) -> Observation {
     if let Observation::Answered(answer) = &mut observation {
         remove_ours(&mut answer.headers);
+        let (head, table) = (&job.head, &job.state.table);
+        let outside = Outside::of(&head.headers);
+        outside.fit_unseen(&mut answer.headers, &head.uri, table, job.route, arm, shadow.upstream(arm));
     }
     observation
 }

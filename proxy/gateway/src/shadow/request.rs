@@ -1,11 +1,11 @@
 //! What an arm is sent in place of a client's request.
 
 use banyan_routes::Arm;
-use http::header::{EXPECT, HeaderName, HeaderValue};
+use http::header::{EXPECT, HeaderName, HeaderValue, TRAILER};
 use http::{Method, Request, Version};
 
-use super::LiveShadow;
 use super::witness::Shadowed;
+use super::{LiveShadow, METHOD_OVERRIDES};
 use crate::body::RequestBody;
 use crate::forward::{frame, set_host, to_http2};
 use crate::forwarding::child_span;
@@ -70,8 +70,10 @@ pub(super) fn request(
 
 fn to_handshake(request: &mut Request<RequestBody>) {
     *request.method_mut() = Method::OPTIONS;
-    let names: Vec<HeaderName> = request.headers().keys().cloned().collect();
-    for name in names.iter().filter(|name| name.as_str().starts_with("content-") || *name == "trailer") {
+    let is_of_body = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRAILER;
+    let names: Vec<HeaderName> = request.headers().keys().filter(|name| is_of_body(name)).cloned().collect();
+    // A question that is taken for what it asks about would do it.
+    for name in names.iter().chain(&METHOD_OVERRIDES) {
         request.headers_mut().remove(name);
     }
 }

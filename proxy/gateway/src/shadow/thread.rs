@@ -26,11 +26,12 @@ pub(super) fn start(
     jobs: mpsc::Receiver<Box<Shadowed>>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let judge = Arc::new(Judge::new(worker, comparisons));
+    let landed = Arc::default();
+    let judge = Arc::new(Judge::new(worker, comparisons, Arc::clone(&landed)));
     std::thread::Builder::new().name("banyan-shadow".into()).spawn(move || {
         // Of this thread alone. One that cannot be had is none that is needed.
         let _ = rustix::process::setpriority_process(None, NICE);
-        runtime.block_on(Desk::new(judge, metrics, worker).work(jobs));
+        runtime.block_on(Desk::new(judge, metrics, worker, landed).work(jobs));
     })?;
     Ok(())
 }
@@ -42,13 +43,13 @@ struct Desk {
     worker: usize,
     line: Line,
     open: JoinSet<()>,
-    /// One has been asked, so that another may be on its way.
+    /// One has been asked, or none is due to be asked again any more, so that another may be on its way.
     landed: Arc<Notify>,
 }
 
 impl Desk {
-    fn new(judge: Arc<Judge>, metrics: Arc<Metrics>, worker: usize) -> Self {
-        Self { judge, metrics, worker, line: Line::default(), open: JoinSet::new(), landed: Arc::default() }
+    fn new(judge: Arc<Judge>, metrics: Arc<Metrics>, worker: usize, landed: Arc<Notify>) -> Self {
+        Self { judge, metrics, worker, line: Line::default(), open: JoinSet::new(), landed }
     }
 
     /// Until there is no worker left.

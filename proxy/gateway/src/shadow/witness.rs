@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use banyan_compare::{Answer, Body, Observation};
+use banyan_compare::{Answer, Body};
 use banyan_routes::{Arm, Decision, RouteIndex};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -12,7 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::bounds::Portion;
-use super::capture::{Capture, Captured};
+use super::capture::{Capture, Captured, Pieces};
 use super::{LiveShadow, Shadows, is_drawn};
 use crate::body::Progress;
 use crate::metrics::ShadowResult;
@@ -64,8 +64,12 @@ pub(super) struct Shadowed {
     pub(super) shown: Arm,
     pub(super) at: SystemTime,
     pub(super) head: Head,
+    /// None until [`Self::join`].
     pub(super) body: Option<Bytes>,
-    pub(super) answer: Observation,
+    /// A body that was kept is empty until [`Self::join`].
+    pub(super) answer: Answer,
+    body_pieces: Option<Pieces>,
+    answer_pieces: Option<Pieces>,
     /// A place in the queue, until it begins.
     pub(super) place: Option<Portion>,
     pub(super) queued: Instant,
@@ -84,7 +88,7 @@ impl Witness {
         is_upgrade: bool,
     ) -> Option<Box<Self>> {
         let route = decision.route?;
-        if !shadow.may_copy(&parts.method, decision.arm) || !is_drawn(shadow.settings.share) {
+        if !shadow.may_copy(&parts.method, &parts.headers, decision.arm) || !is_drawn(shadow.settings.share) {
             return None;
         }
         let refused = |result| {
@@ -172,42 +176,47 @@ impl Witness {
     ) -> Result<Box<Shadowed>, ShadowResult> {
         let mut held = vec![self.held];
         let request = if self.has_body { upload.and_then(Progress::captured) } else { None };
-        let body = match request {
+        let body_pieces = match request {
             None if self.has_body => return Err(ShadowResult::Aborted),
             None => None,
-            Some(Captured::Complete(body, memory)) => {
+            Some(Captured::Complete(pieces, memory)) => {
                 held.push(memory);
-                Some(body)
+                Some(pieces)
             }
             Some(Captured::TooLarge) => return Err(ShadowResult::BodyTooLarge),
             Some(Captured::NoMemory) => return Err(ShadowResult::Memory),
             Some(Captured::Broken) => return Err(ShadowResult::Aborted),
         };
         let AnswerHead { status, headers } = self.answer.ok_or(ShadowResult::NoAnswer)?;
-        let answer = match self.body {
+        let mut answer_pieces = None;
+        let body = match self.body {
             AnswerBody::Left(body) => body,
             AnswerBody::Kept(mut capture) => {
                 capture.complete();
                 match capture.finish() {
                     Captured::NoMemory => return Err(ShadowResult::Memory),
-                    captured => {
-                        let (body, memory) = captured.into_body();
-                        held.extend(memory);
-                        body
+                    Captured::TooLarge => Body::TooLarge,
+                    Captured::Broken => Body::Broken,
+                    Captured::Complete(pieces, memory) => {
+                        held.push(memory);
+                        answer_pieces = Some(pieces);
+                        Body::Complete(Bytes::new())
                     }
                 }
             }
         };
         let place = shadow.bounds.queue.take(1).ok_or(ShadowResult::QueueFull)?;
-        let answer = Answer { status, headers, body: answer, elapsed: self.elapsed };
+        let answer = Answer { status, headers, body, elapsed: self.elapsed };
         Ok(Box::new(Shadowed {
             state: Arc::clone(state),
             route: self.route,
             shown: self.shown,
             at: self.at,
             head: self.head,
-            body,
-            answer: Observation::Answered(answer),
+            body: None,
+            answer,
+            body_pieces,
+            answer_pieces,
             place: Some(place),
             queued: Instant::now(),
             _held: held,
@@ -236,13 +245,23 @@ impl Head {
 }
 
 impl Shadowed {
+    /// Makes one of the pieces of each body. Not before its turn: a client may be waiting for the thread that kept them.
+    pub(super) fn join(&mut self) {
+        if let Some(pieces) = self.body_pieces.take() {
+            self.body = Some(pieces.join());
+        }
+        if let Some(pieces) = self.answer_pieces.take() {
+            self.answer.body = Body::Complete(pieces.join());
+        }
+    }
+
     /// There always is one: only requests of a route that shadows are handed over.
     pub(super) fn shadow(&self) -> Option<&LiveShadow> {
         self.state.route(Some(self.route)).shadow.as_ref()
     }
 
     pub(super) fn is_safe(&self) -> bool {
-        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method))
+        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method, &self.head.headers))
     }
 }
 

@@ -171,3 +171,49 @@ async fn a_new_connection_is_asked_anew() {
     proxy.until("refused", || result(&proxy, "a", "not-honoured") >= 1 && is_quiet(&proxy));
     assert!(next.seen().iter().all(|seen| seen.method == Method::OPTIONS), "{:?}", next.seen());
 }
+
+/// What agrees may stand before a part of the candidate only.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_for_one_route_is_none_for_another() {
+    let legacy = Upstream::named("ok").await;
+    let candidate = Upstream::http(|seen: &Seen| ok(seen.target.starts_with("/a/"))).await;
+    let proxy =
+        Proxy::start(&routes(&legacy.url(), &candidate.url(), &[("a", DRY_RUN), ("payments", DRY_RUN)]));
+    let mut client = Client::connect(proxy.address).await;
+    post(&mut client, "/a/b", PLAIN).await;
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 1 && is_quiet(&proxy));
+    post(&mut client, "/payments/b", PLAIN).await;
+    proxy.until("refused", || settled(&proxy, "payments") == 1 && is_quiet(&proxy));
+    assert_eq!(result(&proxy, "payments", "not-honoured"), 1);
+    post(&mut client, "/a/b", PLAIN).await;
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 2);
+    let seen = candidate.seen();
+    let is_at = |at: &str, method: &Method| seen.iter().any(|one| one.target == at && one.method == *method);
+    assert!(is_at("/payments/b", &Method::OPTIONS) && !is_at("/payments/b", &Method::POST));
+}
+
+/// A `GET` that says it is a `DELETE` is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_override_is_not_safe() {
+    let legacy = Upstream::named("ok").await;
+    let candidate = Upstream::http(|_| ok(true)).await;
+    let safe = "percent = 0\nshadow = { percent = 100 }";
+    let proxy = Proxy::start(&routes(&legacy.url(), &candidate.url(), &[("a", DRY_RUN), ("safe", safe)]));
+    let mut client = Client::connect(proxy.address).await;
+    let names = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
+    for (compared, name) in (1..).zip(names) {
+        let line = format!("{name}: DELETE\r\n");
+        client.get("/safe/b", &line).await;
+        client.get("/a/b", &line).await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == compared && is_quiet(&proxy));
+        assert_eq!(settled(&proxy, "safe"), 0, "{name}");
+    }
+    let (asked, sent): (Vec<_>, Vec<_>) =
+        candidate.seen().into_iter().partition(|seen| seen.method == Method::OPTIONS);
+    assert!(!asked.is_empty());
+    for name in names {
+        assert!(asked.iter().all(|seen| !seen.headers.contains_key(name)), "{name}");
+        assert_eq!(sent.iter().filter(|seen| seen.headers.contains_key(name)).count(), 1, "{name}");
+    }
+    assert!(sent.iter().all(|seen| seen.headers["banyan-shadow"] == "dry-run"));
+}

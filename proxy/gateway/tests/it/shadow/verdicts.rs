@@ -190,3 +190,114 @@ async fn a_reload_keeps_what_is_known_of_routes_that_stay() {
     assert!(!proxy.metrics().contains("banyan_shadow_requests_total{"));
     assert_eq!(comparisons.evidence("a").unwrap().counts.matched, 3, "the route is still there");
 }
+
+/// Counts hold for one candidate, one legacy and one set of rules.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_compares_something_else_begins_anew() {
+    let (legacy, candidate) = (Upstream::named("same").await, Upstream::named("same").await);
+    let (other, third) = (Upstream::named("same").await, Upstream::named("same").await);
+    let at = |legacy: &Upstream, candidate: &Upstream, settings: &str| {
+        routes(&legacy.url(), &candidate.url(), &[("a", settings)])
+    };
+    let more = "percent = 10\nshadow = { percent = 100, timeout = \"9s\" }";
+    let rules = "percent = 0\nshadow = { percent = 100 }\ncompare = { ignore = [\"header:etag\"] }";
+    let proxy = Proxy::start(&at(&legacy, &candidate, EVERYTHING));
+    let tables = [
+        (at(&legacy, &candidate, EVERYTHING), 1),
+        (at(&legacy, &candidate, more), 2),
+        (at(&legacy, &other, more), 1),
+        (at(&third, &other, more), 1),
+        (at(&third, &other, rules), 1),
+        (at(&third, &other, rules), 2),
+    ];
+    let comparisons = proxy.gateway.comparisons();
+    for (compared, (text, expected)) in (1..).zip(&tables) {
+        proxy.apply(text, compared + 1);
+        get(proxy.address, "/a/x", "").await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == compared);
+        assert_eq!(comparisons.evidence("a").unwrap().counts.matched, *expected, "table {compared}");
+    }
+    // And when it changed while nothing ran.
+    for (text, expected) in [(&tables[5].0, 3), (&tables[1].0, 1)] {
+        let next = Proxy::start(text);
+        next.gateway.comparisons().import(comparisons.export());
+        get(next.address, "/a/x", "").await;
+        next.until("compared", || verdict(&next, "a", "match") == 1);
+        assert_eq!(next.gateway.comparisons().evidence("a").unwrap().counts.matched, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_is_new_after_a_restart_begins_anew() {
+    let legacy = Upstream::named("same").await;
+    let candidate = Upstream::http(|seen| {
+        let build = seen.target.rsplit('/').next().unwrap().to_owned();
+        Response::builder().header("banyan-build", build).body(Full::new(Bytes::from("same"))).unwrap()
+    })
+    .await;
+    let proxy = site(&legacy, &candidate, EVERYTHING);
+    get(proxy.address, "/a/one", "").await;
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
+    let kept = proxy.gateway.comparisons().export();
+    for (build, expected) in [("one", 2), ("two", 1)] {
+        let next = site(&legacy, &candidate, EVERYTHING);
+        next.gateway.comparisons().import(kept.clone());
+        get(next.address, &format!("/a/{build}"), "").await;
+        next.until("compared", || verdict(&next, "a", "match") == 1);
+        assert_eq!(next.gateway.comparisons().evidence("a").unwrap().counts.matched, expected, "{build}");
+    }
+}
+
+/// Legacy's tag says nothing to the candidate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_one_arm_finds_met_says_nothing() {
+    let by_condition = |field: &'static str, status: u16| {
+        move |seen: &Seen| {
+            let status = if seen.headers.contains_key(field) { status } else { 200 };
+            Response::builder().status(status).body(Full::default()).unwrap()
+        }
+    };
+    let cases = [("if-none-match", 304), ("if-modified-since", 304), ("if-match", 412), ("if-range", 206)];
+    for (field, status) in cases {
+        let legacy = Upstream::http(by_condition(field, status)).await;
+        let candidate = Upstream::http(|_| Response::new(Full::default())).await;
+        let proxy = site(&legacy, &candidate, EVERYTHING);
+        let mut client = Client::connect(proxy.address).await;
+        client.send(format!("GET /a/b HTTP/1.1\r\nHost: shop.test\r\n{field}: \"1\"\r\n\r\n")).await;
+        client.head().await;
+        proxy.until(field, || incomparable(&proxy, "a", "conditional") == 1);
+        assert_eq!(verdict(&proxy, "a", "mismatch") + verdict(&proxy, "a", "transient"), 0);
+    }
+}
+
+/// What is compared is what the client would get.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_compared_as_seen_from_outside() {
+    let redirecting = |prefix: &'static str| {
+        move |seen: &Seen| {
+            let own = seen.headers["host"].to_str().unwrap();
+            let answer =
+                Response::builder().status(302).header("location", format!("http://{own}{prefix}/next"));
+            answer.header("link", format!("<{prefix}/page2>; rel=next")).body(Full::default()).unwrap()
+        }
+    };
+    let legacy = Upstream::http(redirecting("/a")).await;
+    let candidate = Upstream::http(move |seen| {
+        let mut answer = redirecting("/v2")(seen);
+        if seen.target.ends_with("wrong") {
+            answer.headers_mut().insert("location", "/elsewhere".parse().unwrap());
+        }
+        answer
+    })
+    .await;
+    let rewrite = "rewrite = { strip_prefix = \"/a\", add_prefix = \"/v2\", host = \"upstream\" }\n\
+                   compare = { recheck_after = \"1ms\" }";
+    for percent in [0, 100] {
+        let settings = format!("percent = {percent}\nshadow = {{ percent = 100 }}\n{rewrite}");
+        let proxy = site(&legacy, &candidate, &settings);
+        get(proxy.address, "/a/x", "").await;
+        proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
+        get(proxy.address, "/a/wrong", "").await;
+        proxy.until("a fault", || verdict(&proxy, "a", "mismatch") == 1);
+    }
+}
