@@ -12,6 +12,8 @@ use banyan_compare::{
 use banyan_routes::Arm;
 use http::{HeaderMap, Method};
 
+use crate::shadow::Held;
+
 const ANEW: &str = "an upstream or the rules of `compare` are others than before: comparisons begin anew";
 
 /// A request both arms were asked, with their answers and what comparing them said.
@@ -35,6 +37,8 @@ pub struct Compared {
     pub is_transient: bool,
     /// What a sample is kept without, beside what is always taken out.
     pub redact: Arc<[PointerPattern]>,
+    /// The memory of all this, counted until it is dropped.
+    pub held: Held,
 }
 
 /// A request, to be kept or asked again.
@@ -139,7 +143,7 @@ impl Comparisons {
     pub(crate) fn of_route(&self, route: &str, compared: Option<String>) -> Arc<Mutex<RouteComparisons>> {
         let mut routes = locked(&self.routes);
         let slot = routes.entry(route.into()).or_default();
-        if *locked(slot).compared() != compared {
+        if locked(slot).compared() != compared.as_deref() {
             if !locked(slot).is_empty() {
                 tracing::info!(route, "{ANEW}");
             }
@@ -173,8 +177,8 @@ impl Comparisons {
 }
 
 impl RouteComparisons {
-    fn compared(&self) -> &Option<String> {
-        &self.evidence.subject.compared
+    fn compared(&self) -> Option<&str> {
+        self.evidence.subject.compared.as_deref()
     }
 
     /// False when there was nothing.

@@ -47,6 +47,7 @@ async fn head_is_copied_and_compared() {
     let mut client = Client::connect(proxy.address).await;
     client.send("HEAD /a/b HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(client.head().await.status, 200);
+    proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
     // The same connection goes on.
     assert_eq!(client.get("/a/b", "").await.text(), "12345");
     proxy.until("compared", || verdict(&proxy, "a", "match") == 2);
