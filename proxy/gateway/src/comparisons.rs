@@ -12,6 +12,8 @@ use banyan_compare::{
 use banyan_routes::Arm;
 use http::{HeaderMap, Method};
 
+use crate::shadow::Held;
+
 const ANEW: &str = "an upstream or the rules of `compare` are others than before: comparisons begin anew";
 
 /// A request both arms were asked, with their answers and what comparing them said.
@@ -35,6 +37,8 @@ pub struct Compared {
     pub is_transient: bool,
     /// What a sample is kept without, beside what is always taken out.
     pub redact: Arc<[PointerPattern]>,
+    /// The memory of all this, counted until it is dropped.
+    pub held: Held,
 }
 
 /// A request, to be kept or asked again.

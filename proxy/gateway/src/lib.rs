@@ -80,4 +80,5 @@ pub use gateway::{
 };
 pub use limits::Limits;
 pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
+pub use shadow::Held;
 pub use tls::{CertificateFiles, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

@@ -31,6 +31,7 @@ use tokio::sync::mpsc;
 
 use crate::comparisons::{Comparisons, RouteComparisons};
 use crate::metrics::{Metrics, ShadowMetrics, ShadowResult};
+pub use bounds::Held;
 pub(crate) use bounds::{Bounds, RouteBounds};
 pub(crate) use capture::{Capture, Captured};
 pub(crate) use dry_run::{DryRuns, Said};

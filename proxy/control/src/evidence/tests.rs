@@ -46,6 +46,7 @@ fn compared(route: &str, legacy: &str, candidate: &str) -> Compared {
         candidate,
         is_transient: false,
         redact: [PointerPattern::parse("/note").unwrap()].into(),
+        held: banyan_gateway::Held::default(),
     }
 }
 

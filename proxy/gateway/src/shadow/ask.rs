@@ -21,7 +21,7 @@ use super::builds::BANYAN_BUILD;
 use super::capture::Capture;
 use super::dry_run::is_honoured;
 use super::request::{Kind, in_version, request};
-use super::witness::{Shadowed, is_event_stream};
+use super::witness::{Shadowed, head_size, is_event_stream};
 use crate::body::RequestBody;
 use crate::breaker::BreakerState;
 use crate::fallback::drain;
@@ -37,7 +37,7 @@ pub(super) struct Heard {
     pub(super) observation: Observation,
     pub(super) build: Option<HeaderValue>,
     /// Memory of the answer.
-    pub(super) held: Option<Portion>,
+    pub(super) held: Vec<Portion>,
 }
 
 /// What was kept of the body of an answer, and whether nothing more of it will come.
@@ -192,8 +192,11 @@ impl Question<'_> {
             self.server.pool.give_back(lease, Instant::now());
         }
         let build = head.headers.get(BANYAN_BUILD).cloned();
+        // What it takes is taken already: where there is no room for it, it goes uncounted, of as many as are on their way.
+        let of_head = self.shadow.bounds.bytes.take(head_size(&head.headers));
+        let memory = of_head.into_iter().chain(held).collect();
         let answer = Answer { status: head.status, headers: head.headers, body, elapsed };
-        Heard { observation: Observation::Answered(answer), build, held }
+        Heard { observation: Observation::Answered(answer), build, held: memory }
     }
 
     async fn body(&self, headers: &HeaderMap, incoming: &mut Incoming) -> Kept {
@@ -249,6 +252,6 @@ async fn read(incoming: &mut Incoming, capture: &mut Capture) {
 
 impl Heard {
     fn failed(failure: Failure) -> Self {
-        Self { observation: Observation::Failed(failure), build: None, held: None }
+        Self { observation: Observation::Failed(failure), build: None, held: Vec::new() }
     }
 }

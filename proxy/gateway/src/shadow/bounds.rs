@@ -3,6 +3,7 @@
 //! Of one half of each, every route is sure of an equal part; what is left is anybody's. So a busy route, or one whose other
 //! arm hangs, cannot starve a quiet one.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -59,6 +60,23 @@ pub(crate) struct Part {
 pub(crate) struct Portion {
     part: Arc<Part>,
     count: u64,
+}
+
+/// Memory that somebody still holds on to, until the last one of this is dropped.
+#[derive(Clone, Default)]
+pub struct Held(Option<Arc<Vec<Portion>>>);
+
+impl Held {
+    pub(crate) fn of(portions: Vec<Portion>) -> Self {
+        Self(Some(Arc::new(portions)))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.iter().flat_map(|portions| portions.iter()).map(|portion| portion.count);
+        write!(out, "Held({})", bytes.sum::<u64>())
+    }
 }
 
 impl Default for Bounds {

@@ -7,9 +7,15 @@ use bytes::{Bytes, BytesMut};
 
 use super::bounds::{Part, Portion};
 
-/// A piece this large is kept as it is; smaller ones are copied together, so that they do not hold on to the buffer they
-/// were read into.
-const LARGE: usize = 16 << 10;
+/// A piece smaller than this is copied together with others.
+const SMALL: usize = 16 << 10;
+/// A piece this large is kept as it is. Smaller ones are copied, so that they do not hold on to the buffer they were read
+/// into.
+const LARGE: usize = 128 << 10;
+/// The most that hyper reads into one buffer: what a piece that is kept as it is may hold on to, and counts.
+const BUFFER: u64 = 408 << 10;
+/// Copied together up to here: room that a buffer made for more of it is not counted.
+const TAIL: usize = 64 << 10;
 
 /// A body on its way through.
 pub(crate) struct Capture {
@@ -60,14 +66,19 @@ impl Capture {
         if self.length > self.most {
             return self.give_up(State::TooLarge);
         }
-        if !self.held.grow(length) {
+        let is_large = piece.len() >= LARGE;
+        if !self.held.grow(if is_large { length.max(BUFFER) } else { length }) {
             return self.give_up(State::NoMemory);
         }
-        if piece.len() < LARGE {
-            return self.tail.extend_from_slice(piece);
+        if piece.len() < SMALL {
+            self.tail.extend_from_slice(piece);
+            if self.tail.len() >= TAIL {
+                self.close_tail();
+            }
+            return;
         }
         self.close_tail();
-        self.pieces.push(piece.clone());
+        self.pieces.push(if is_large { piece.clone() } else { Bytes::copy_from_slice(piece) });
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -155,6 +166,21 @@ mod tests {
             panic!("complete")
         };
         assert_eq!(all.join(), [b"ab", &large[..], b"c", &large[..]].concat());
+    }
+
+    #[test]
+    fn a_piece_holds_on_to_no_more_than_it_counts() {
+        let (bounds, buffer) = (Bounds::default(), Bytes::from(vec![b'x'; 400 << 10]));
+        for (length, is_shared, counted) in
+            [(1, false, 1), (super::SMALL, false, 16 << 10), (super::LARGE, true, super::BUFFER)]
+        {
+            let mut capture = Capture::begin(1 << 20, &bounds.route().bytes).expect("room");
+            capture.keep(&buffer.slice(..length));
+            assert_eq!(bounds.bytes(), counted);
+            capture.complete();
+            let Captured::Complete(pieces, _held) = capture.finish() else { panic!("complete") };
+            assert_eq!(pieces.join().as_ptr() == buffer.as_ptr(), is_shared, "{length}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::ask::{Heard, ask};
 use super::bounds::Portion;
 use super::builds::{BANYAN_BUILD, Builds, NAME_BYTES};
 use super::witness::Shadowed;
-use super::{LiveShadow, is_drawn, other};
+use super::{Held, LiveShadow, is_drawn, other};
 use crate::comparisons::{Asked, Compared, Comparisons, locked};
 use crate::metrics::{ShadowResult, ShadowVerdict};
 use crate::outside::Outside;
@@ -43,7 +43,7 @@ pub(super) struct Recheck {
 struct Pair {
     legacy: Observation,
     candidate: Observation,
-    _held: Vec<Portion>,
+    held: Vec<Portion>,
 }
 
 impl Judge {
@@ -66,7 +66,7 @@ impl Judge {
                 Some(Box::new(Recheck { job, pair, differences }))
             }
             verdict => {
-                self.record(&job, shadow, pair, verdict, false);
+                self.record(job, shadow, pair, verdict, false);
                 None
             }
         }
@@ -120,12 +120,12 @@ impl Judge {
         match banyan_compare::recheck(differences.clone(), &second, &with_itself) {
             Rechecked::Stays(differences) => {
                 let verdict = locked(&shadow.known).learning.settle(Verdict::Mismatch(differences));
-                self.record(&job, shadow, pair, verdict, false);
+                self.record(job, shadow, pair, verdict, false);
             }
             Rechecked::Noise(differences) => {
-                self.record(&job, shadow, pair, Verdict::Noise(differences), false);
+                self.record(job, shadow, pair, Verdict::Noise(differences), false);
             }
-            Rechecked::Transient => self.record(&job, shadow, pair, Verdict::Mismatch(differences), true),
+            Rechecked::Transient => self.record(job, shadow, pair, Verdict::Mismatch(differences), true),
         }
     }
 
@@ -134,14 +134,22 @@ impl Judge {
         let Recheck { job, pair, differences } = recheck;
         let state = Arc::clone(&job.state);
         if let Some(shadow) = &state.route(Some(job.route)).shadow {
-            self.record(&job, shadow, pair, Verdict::Mismatch(differences), false);
+            self.record(job, shadow, pair, Verdict::Mismatch(differences), false);
         }
     }
 
-    fn record(&self, job: &Shadowed, shadow: &LiveShadow, pair: Pair, verdict: Verdict, is_transient: bool) {
+    fn record(
+        &self,
+        mut job: Box<Shadowed>,
+        shadow: &LiveShadow,
+        pair: Pair,
+        verdict: Verdict,
+        is_transient: bool,
+    ) {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX);
-        let Pair { legacy, candidate, .. } = pair;
+        let Pair { legacy, candidate, mut held } = pair;
+        held.append(&mut job.held);
         {
             let evidence = &mut locked(&shadow.known).evidence;
             if is_transient {
@@ -158,12 +166,13 @@ impl Judge {
             route: Arc::clone(&job.state.route(Some(job.route)).name),
             at: job.at,
             shown: job.shown,
-            request: asked(job),
+            request: asked(&job),
             legacy,
             candidate,
             verdict,
             is_transient,
             redact: Arc::clone(&shadow.comparing.redact),
+            held: Held::of(held),
         });
         // Last: whoever sees the count finds all else there.
         shadow.metrics.verdict(self.worker, counted);
@@ -208,14 +217,14 @@ impl Pair {
         let shown = as_shown(job, shadow, job.shown, Observation::Answered(job.answer.clone()));
         let copied = as_shown(job, shadow, other(job.shown), heard.observation);
         let (legacy, candidate) = if job.shown == Arm::Candidate { (copied, shown) } else { (shown, copied) };
-        Self { legacy, candidate, _held: heard.held.into_iter().collect() }
+        Self { legacy, candidate, held: heard.held }
     }
 
     fn both(job: &Shadowed, shadow: &LiveShadow, legacy: Heard, candidate: Heard) -> Self {
         let held = legacy.held.into_iter().chain(candidate.held).collect();
         let legacy = as_shown(job, shadow, Arm::Legacy, legacy.observation);
         let candidate = as_shown(job, shadow, Arm::Candidate, candidate.observation);
-        Self { legacy, candidate, _held: held }
+        Self { legacy, candidate, held }
     }
 
     fn compared(&self, job: &Shadowed, shadow: &LiveShadow) -> Verdict {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use banyan_compare::{Answer, Body};
 use banyan_routes::{Arm, Decision, RouteIndex};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Method, StatusCode, Uri, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -19,8 +19,10 @@ use crate::metrics::ShadowResult;
 use crate::state::State;
 use crate::worker::InForce;
 
-/// What the heads of a request and its answer may hold on to: the buffers they were read into.
-const HEADS: u64 = 16 << 10;
+/// What a head may hold on to beside its own bytes: the buffer it was read into.
+const HEAD: u64 = 8 << 10;
+/// What one field takes beside its text.
+const FIELD: u64 = 64;
 
 /// A request that is going to be copied.
 pub(crate) struct Witness {
@@ -34,6 +36,7 @@ pub(crate) struct Witness {
     /// Attempt to head, or end of the request to head.
     elapsed: Duration,
     held: Portion,
+    has_memory: bool,
 }
 
 /// The head of a request, ready to go out but for what depends on the arm.
@@ -74,7 +77,7 @@ pub(super) struct Shadowed {
     pub(super) place: Option<Portion>,
     pub(super) queued: Instant,
     /// Memory.
-    _held: Vec<Portion>,
+    pub(super) held: Vec<Portion>,
 }
 
 impl Witness {
@@ -107,7 +110,9 @@ impl Witness {
         if !shadow.bounds.queue.has_room(1) {
             return refused(ShadowResult::QueueFull);
         }
-        let Some(held) = shadow.bounds.bytes.take(HEADS) else { return refused(ShadowResult::Memory) };
+        let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let size = head_size(&parts.headers) + target as u64;
+        let Some(held) = shadow.bounds.bytes.take(size) else { return refused(ShadowResult::Memory) };
         Some(Box::new(Self {
             route,
             shown: decision.arm,
@@ -117,6 +122,7 @@ impl Witness {
             answer: None,
             body: AnswerBody::Left(Body::HeadOnly),
             elapsed: Duration::ZERO,
+            has_memory: true,
             held,
         }))
     }
@@ -131,9 +137,14 @@ impl Witness {
         self.elapsed = elapsed;
     }
 
-    /// The head of the answer, before anything of it is changed. True when its body is not waited for.
+    /// The head of the answer, before anything of it is changed. True when nothing more is waited for.
     pub(crate) fn sees_head(&mut self, shadow: &LiveShadow, status: StatusCode, headers: &HeaderMap) -> bool {
         let most = shadow.settings.max_body;
+        self.has_memory = self.held.grow(head_size(headers));
+        if !self.has_memory {
+            self.body = AnswerBody::Left(Body::TooLarge);
+            return true;
+        }
         self.answer = Some(AnswerHead { status, headers: headers.clone() });
         self.body = if is_event_stream(headers) {
             AnswerBody::Left(Body::Streaming)
@@ -174,6 +185,9 @@ impl Witness {
         state: &Arc<InForce>,
         upload: Option<&Progress>,
     ) -> Result<Box<Shadowed>, ShadowResult> {
+        if !self.has_memory {
+            return Err(ShadowResult::Memory);
+        }
         let mut held = vec![self.held];
         let request = if self.has_body { upload.and_then(Progress::captured) } else { None };
         let body_pieces = match request {
@@ -219,7 +233,7 @@ impl Witness {
             answer_pieces,
             place: Some(place),
             queued: Instant::now(),
-            _held: held,
+            held,
         }))
     }
 
@@ -263,6 +277,13 @@ impl Shadowed {
     pub(super) fn is_safe(&self) -> bool {
         self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method, &self.head.headers))
     }
+}
+
+/// The memory of a head.
+pub(super) fn head_size(headers: &HeaderMap) -> u64 {
+    let field =
+        |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().len() + value.len()) as u64 + FIELD;
+    HEAD + headers.iter().map(field).sum::<u64>()
 }
 
 /// Messages of either side go on for as long as the call does.

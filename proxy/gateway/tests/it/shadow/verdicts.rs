@@ -86,6 +86,11 @@ async fn every_verdict_is_counted_and_told() {
         ("a", Arm::Legacy, &http::Method::GET)
     );
     assert_eq!(differs.request.headers["host"], "shop.test");
+    assert!(
+        proxy.count("banyan_shadow_queue_bytes") >= 3 * 6 * 8_000,
+        "what waits for the follower is counted"
+    );
+    drop(told);
     proxy.until("quiet", || is_quiet(&proxy));
 }
 
