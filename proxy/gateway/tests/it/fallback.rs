@@ -93,7 +93,9 @@ impl Failing {
 
     async fn answers_503() -> Self {
         Self::raw(|mut stream| async move {
-            let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nsick";
+            // Announced, so that no request is sent after it that may not be sent twice.
+            let answer =
+                b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nsick";
             let _ = stream.write_all(answer).await;
             let _ = stream.shutdown().await;
         })
