@@ -50,8 +50,12 @@ fn is_full() -> bool {
 }
 
 /// Polls until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let limit = tokio::time::Instant::now() + PATIENCE;
+async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PATIENCE, what, holds).await;
+}
+
+async fn until_within(patience: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let limit = tokio::time::Instant::now() + patience;
     while !holds().await {
         assert!(tokio::time::Instant::now() < limit, "still not true: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -8,7 +8,7 @@ use crate::banyan::{Banyan, moving};
 use crate::bodies::{AnyBody, empty};
 use crate::client::{self, Answer};
 use crate::load::{AfterClose, Load};
-use crate::{is_full, until};
+use crate::{LONG, is_full, until_within};
 
 /// One order in so many has two lines; the others have one, and any rounding agrees.
 const TWO_LINES_EVERY: u64 = 28;
@@ -64,7 +64,8 @@ fn is_quote(answer: &Answer) -> bool {
 /// What is known of the route once so many requests have been compared.
 async fn compared(banyan: &Banyan, many: u64) -> Value {
     let mut found = Value::Null;
-    until(&format!("{many} compared"), async || {
+    // The thread of copies gives way to everything else on the machine.
+    until_within(LONG, &format!("{many} compared"), async || {
         let answer = client::get(banyan.admin, "/api/v1/mismatches/moving").await.unwrap();
         found = serde_json::from_slice(&answer.body).unwrap();
         found["counts"]["compared"].as_u64() >= Some(many)
