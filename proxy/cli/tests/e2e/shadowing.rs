@@ -19,15 +19,18 @@ async fn a_fault_in_few_answers_is_found() {
     let (legacy, candidate) = (Application::start("per-order").await, Application::start("per-line").await);
     let banyan = Banyan::start(&shadowing(&legacy, &candidate)).await;
     let load = Load::start(banyan.address, 2, AfterClose::Reconnect, quote, is_quote);
-    let found = compared(&banyan, 300).await;
+    compared(&banyan, 300).await;
     load.stop().await.assert_clean();
+    // A mismatch is asked again first, and is counted after matches that came later.
+    let found =
+        known(&banyan, "the fault is counted", |found| found["counts"]["mismatch"].as_u64() >= Some(3)).await;
     eprintln!("after {} comparisons: {}", found["counts"]["compared"], found["signatures"]);
     let signatures = found["signatures"].as_array().unwrap();
     let counted = signatures.iter().filter(|it| it["mismatches"].as_u64() > Some(0));
     let counted: Vec<&str> = counted.map(|it| it["signature"].as_str().unwrap()).collect();
     assert_eq!(counted, ["/fee_cents value", "/total_cents value"], "{found}");
     let share = found["mismatch_ratio"]["ratio"].as_f64().unwrap();
-    assert!((0.005..0.1).contains(&share), "{found}");
+    assert!(share < 0.1, "{found}");
 }
 
 /// Both arms are one program: whatever differs is noise.
@@ -63,12 +66,17 @@ fn is_quote(answer: &Answer) -> bool {
 
 /// What is known of the route once so many requests have been compared.
 async fn compared(banyan: &Banyan, many: u64) -> Value {
+    let is_enough = |found: &Value| found["counts"]["compared"].as_u64() >= Some(many);
+    known(banyan, &format!("{many} compared"), is_enough).await
+}
+
+/// The thread of copies gives way to everything else on the machine.
+async fn known(banyan: &Banyan, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     let mut found = Value::Null;
-    // The thread of copies gives way to everything else on the machine.
-    until_within(LONG, &format!("{many} compared"), async || {
+    until_within(LONG, what, async || {
         let answer = client::get(banyan.admin, "/api/v1/mismatches/moving").await.unwrap();
         found = serde_json::from_slice(&answer.body).unwrap();
-        found["counts"]["compared"].as_u64() >= Some(many)
+        is_it(&found)
     })
     .await;
     found
