@@ -1,6 +1,6 @@
 //! `replay` against two applications that answer what they are told to and remember what they were asked.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use banyan_control::api::{SampleRequest, StoredRequests};
 use serde_json::{Value, json};
 
 use crate::banyan;
-use crate::scripted::Scripted;
+use crate::scripted::{Scripted, read};
 
 /// An application that remembers what it was asked.
 struct Application {
@@ -50,25 +50,7 @@ impl Application {
 
 /// One request per connection.
 fn serve(mut client: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &dyn Fn(&str) -> Answer) {
-    let mut reader = BufReader::new(client.try_clone().unwrap());
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line == "\r\n" {
-            break;
-        }
-        head += &line;
-    }
-    let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_err() {
-        return;
-    }
+    let Some((head, body)) = read(&client) else { return };
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     seen.lock().unwrap().push((head, body));
     let (status, kind, body) = answer(&target);

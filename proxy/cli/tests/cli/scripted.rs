@@ -39,24 +39,7 @@ impl Scripted {
 
 /// One request per connection, body and all: a connection closed with bytes unread would be reset.
 fn answer(mut client: TcpStream, answers: &[(&str, u16, String)], seen: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(client.try_clone().unwrap());
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line == "\r\n" {
-            break;
-        }
-        head += &line;
-    }
-    if reader.read_exact(&mut vec![0; length]).is_err() {
-        return;
-    }
+    let Some((head, _)) = read(&client) else { return };
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     seen.lock().unwrap().push(head);
     let found = answers.iter().find(|(end, ..)| path.ends_with(end));
@@ -66,4 +49,26 @@ fn answer(mut client: TcpStream, answers: &[(&str, u16, String)], seen: &Mutex<V
     // The command may have gone: nothing to do about it.
     let _ =
         write!(client, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+}
+
+/// Head and body of a request; `None` when it does not come to its end.
+pub(crate) fn read(client: &TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(client.try_clone().unwrap());
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+        head += &line;
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((head, body))
 }

@@ -97,6 +97,13 @@ impl Site {
         Keeper::new(self.shared.clone(), inbox, Vec::new()).take_all();
     }
 
+    /// The route knows of this comparison alone, at this time.
+    fn count(&self, told: &Compared, now_ms: u64) {
+        let mut known = RouteComparisons::default();
+        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, now_ms);
+        self.shared.comparisons.import(BTreeMap::from([(told.route.to_string(), known)]));
+    }
+
     fn handle(&self) -> EvidenceHandle {
         EvidenceHandle { shared: self.shared.clone() }
     }
@@ -256,11 +263,7 @@ fn samples_go_when_the_counts_begin_anew() {
     let (sender, inbox) = sync_channel(9);
     let mut keeper = Keeper::new(site.shared.clone(), inbox, Vec::new());
     let told = mismatch("orders", 1);
-    let begin = |now_ms| {
-        let mut known = RouteComparisons::default();
-        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, now_ms);
-        site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
-    };
+    let begin = |now_ms| site.count(&told, now_ms);
     begin(1);
     sender.send(told.clone()).unwrap();
     keeper.take_waiting();
@@ -281,9 +284,7 @@ fn samples_go_when_the_counts_begin_anew() {
 fn a_reset_that_the_disk_did_not_take_is_an_error_and_forgets_nothing() {
     let site = Site::new();
     let told = mismatch("orders", 1);
-    let mut known = RouteComparisons::default();
-    known.evidence.record(&told.verdict, &told.legacy, &told.candidate, 5);
-    site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
+    site.count(&told, 5);
     site.take(vec![told]);
     site.shared.shelf().close();
     let refused = site.handle().reset("orders").unwrap_err();
@@ -301,11 +302,7 @@ fn samples_of_counts_that_began_anew_go_as_soon_as_the_disk_takes_it() {
     let (sender, inbox) = sync_channel(9);
     let mut keeper = Keeper::new(site.shared.clone(), inbox, Vec::new());
     let told = mismatch("orders", 1);
-    let begin = |now_ms| {
-        let mut known = RouteComparisons::default();
-        known.evidence.record(&told.verdict, &told.legacy, &told.candidate, now_ms);
-        site.shared.comparisons.import(BTreeMap::from([("orders".to_owned(), known)]));
-    };
+    let begin = |now_ms| site.count(&told, now_ms);
     let breaks_off = |keeper: &mut Keeper| {
         site.shared.shelf().close();
         keeper.look();

@@ -149,14 +149,19 @@ async fn a_mismatch_that_is_gone_when_asked_again_is_transient() {
     assert_eq!((evidence.counts.transient, evidence.counts.mismatch), (1, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_build_of_the_candidate_begins_anew() {
-    let legacy = Upstream::named("same").await;
-    let candidate = Upstream::http(|seen| {
+/// By the last part of the path.
+async fn naming_its_build() -> Upstream {
+    Upstream::http(|seen| {
         let build = seen.target.rsplit('/').next().unwrap().to_owned();
         Response::builder().header("banyan-build", build).body(Full::new(Bytes::from("same"))).unwrap()
     })
-    .await;
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_build_of_the_candidate_begins_anew() {
+    let legacy = Upstream::named("same").await;
+    let candidate = naming_its_build().await;
     let proxy = site(&legacy, &candidate, EVERYTHING);
     let builds = [("one", 1), ("one", 2), ("two", 1), ("two", 2)];
     for (compared, (build, expected)) in (1..).zip(builds) {
@@ -235,11 +240,7 @@ async fn what_compares_something_else_begins_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_is_new_after_a_restart_begins_anew() {
     let legacy = Upstream::named("same").await;
-    let candidate = Upstream::http(|seen| {
-        let build = seen.target.rsplit('/').next().unwrap().to_owned();
-        Response::builder().header("banyan-build", build).body(Full::new(Bytes::from("same"))).unwrap()
-    })
-    .await;
+    let candidate = naming_its_build().await;
     let proxy = site(&legacy, &candidate, EVERYTHING);
     get(proxy.address, "/a/one", "").await;
     proxy.until("compared", || verdict(&proxy, "a", "match") == 1);
