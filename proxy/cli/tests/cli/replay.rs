@@ -392,3 +392,18 @@ fn no_answer_and_no_file_steers_the_terminal() {
             && !people.contains(['\u{9b}', '\u{202e}', '\u{7f}'])
     );
 }
+
+/// RFC 9110 5.5 lets values have bytes above 127, and browsers send them.
+#[test]
+fn a_field_beyond_ascii_is_asked_as_it_was_written() {
+    let (legacy, candidate) = (shop(|_| 1.5), shop(|_| 1.5));
+    let run = Run::new(&legacy, &candidate);
+    let line =
+        json!({ "request": { "method": "GET", "target": "/orders/1", "headers": [["x-city", "Málaga"]] } });
+    let file = run.file("one.jsonl", &line.to_string());
+    let (code, _, said) = run.replay(&["--jsonl", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{said}");
+    for asked in [legacy.asked(), candidate.asked()] {
+        assert!(asked[0].0.contains("x-city: Málaga\r\n"), "{:?}", asked[0].0);
+    }
+}
