@@ -1,6 +1,6 @@
 //! Events get where they should, whatever is repeated, refused, mixed up or broken off.
 
-use boxoffice_kit::sqlx;
+use boxoffice_kit::{query, scalar};
 use boxoffice_trial::{Legacy, Trial, event, settings, until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -62,10 +62,16 @@ async fn nothing_written_is_lost_when_the_process_ends_between_two_steps() {
             legacy.events("note.written").iter().map(|event| event.data["text"].clone()).collect()
         };
         assert_eq!(texts(&legacy), ["a", "b"]);
+        until("it is noted", || async {
+            let sql = "SELECT position FROM deliveries";
+            let position: Option<i64> = scalar!(sql).fetch_optional(&trial.database.read).await.unwrap();
+            position == Some(2)
+        })
+        .await;
         trial.close().await;
 
         let database = notes::database(&place.address()).await;
-        sqlx::query("UPDATE deliveries SET position = 1").execute(&database.write).await.unwrap();
+        query!("UPDATE deliveries SET position = 1").execute(&database.write).await.unwrap();
         database.close().await;
         let trial = Trial::open(&place, &carrier, &legacy, notes::service).await;
         legacy.has_got("note.written", 3).await;
