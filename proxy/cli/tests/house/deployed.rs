@@ -1,6 +1,6 @@
 //! Image files and Kubernetes manifests: valid, and of one mind. The tools come with `scripts/setup --test`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -54,13 +54,18 @@ fn each_application_of_the_box_office_has_its_image_and_manifest() {
     }
     let there = files.iter().filter(|file| is_manifest(file));
     assert_eq!(there.cloned().collect::<BTreeSet<_>>(), wanted, "manifests, and what has a Dockerfile");
+    let ports = wanted.iter().map(|manifest| agree(&metadata, manifest)).collect::<BTreeMap<_, _>>();
     for manifest in wanted {
-        agree(&metadata, &manifest);
+        let text = std::fs::read_to_string(metadata.workspace_root.join(&manifest)).unwrap();
+        for address in text.split("http://").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let (name, port) = address.split_once(':').unwrap();
+            assert_eq!(ports.get(name).map(u16::to_string).as_deref(), Some(port), "{manifest}: {address}");
+        }
     }
 }
 
-/// Deployment, Service and image file of one application: the same name and the same port everywhere.
-fn agree(metadata: &Metadata, manifest: &str) {
+/// Deployment, Service and image file of one application: the same name and the same port everywhere, which are returned.
+fn agree(metadata: &Metadata, manifest: &str) -> (String, u16) {
     let name = Path::new(manifest).file_stem().unwrap().to_str().unwrap();
     let folder = if name == "monolith" { "legacy-monolith".to_owned() } else { format!("extracted/{name}") };
     let image = std::fs::read_to_string(metadata.workspace_root.join(&folder).join("Dockerfile")).unwrap();
@@ -100,6 +105,7 @@ fn agree(metadata: &Metadata, manifest: &str) {
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         assert_eq!(container[probe]["httpGet"]["port"], container["ports"][0]["name"], "{manifest}: {probe}");
     }
+    (name.to_owned(), port)
 }
 
 fn is_image_file(file: &str) -> bool {
