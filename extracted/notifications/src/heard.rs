@@ -8,34 +8,20 @@ use crate::{Notification, tell};
 /// What arrives from the bus.
 pub struct Listener;
 
+/// Whose it is, and what it is about: events of orders and of payments.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OfOrder {
+struct Told {
     user_id: i64,
-    order: Order,
+    #[serde(flatten)]
+    about: About,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Order {
-    id: i64,
-    number: i64,
-    total_cents: i64,
-    expires_at: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfPayment {
-    user_id: i64,
-    payment: Payment,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Payment {
-    id: i64,
-    amount_cents: i64,
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum About {
+    Order { id: i64, number: i64, total_cents: i64, expires_at: String },
+    Payment { id: i64, amount_cents: i64 },
 }
 
 #[derive(Deserialize)]
@@ -60,27 +46,11 @@ impl Module for Listener {
 
     async fn handle(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
         match event.kind.as_str() {
-            "notification.sent" => Ok(store(tx, &event.data()?).await?),
-            "user.registered" => Ok(meet(tx, &event.data()?, event.aggregate_version).await?),
-            "payment.refunded" => {
-                let OfPayment { user_id, payment: Payment { id, amount_cents: cents } } = event.data()?;
-                let body = format!("{}.{:02} are on their way back to you.", cents / 100, cents % 100);
-                let (id, subject) = (format!("payment-{id}-refunded"), "Your payment is refunded".to_owned());
-                Ok(note(tx, event, (id, user_id), (subject, body)).await?)
-            }
-            kind => {
-                let what = kind.strip_prefix("order.").unwrap_or(kind);
-                let OfOrder { user_id, order: Order { id, number, total_cents: cents, expires_at } } =
-                    event.data()?;
-                let body = match what {
-                    "completed" => "Thank you. Your tickets are ready.".to_owned(),
-                    "cancelled" => "Your tickets were given back.".to_owned(),
-                    _ => format!("Please pay {}.{:02} before {expires_at}.", cents / 100, cents % 100),
-                };
-                let (id, subject) = (format!("order-{id}-{what}"), format!("Order {number} is {what}"));
-                Ok(note(tx, event, (id, user_id), (subject, body)).await?)
-            }
+            "notification.sent" => store(tx, &event.data()?).await?,
+            "user.registered" => meet(tx, &event.data()?, event.aggregate_version).await?,
+            _ => store(tx, &note(event)?).await?,
         }
+        Ok(())
     }
 
     async fn replay(&self, tx: &mut Connection, _: &str, offset: i64, limit: i64) -> Result<i64, Problem> {
@@ -93,25 +63,29 @@ impl Module for Listener {
     }
 }
 
-/// Notes what is to be sent: once, however often and by whomever it is heard.
-async fn note(
-    tx: &mut Connection,
-    event: &Event,
-    (id, user_id): (String, i64),
-    (subject, body): (String, String),
-) -> sqlx::Result<()> {
-    let row = Notification {
-        id,
-        user_id,
-        kind: event.kind.clone(),
-        subject,
-        body,
-        read: 0,
-        state: "pending".to_owned(),
-        version: 1,
-        created_at: format!("{:.6}", event.occurred_at),
+/// What is to be sent. By its id it is noted once, however often and by whomever it is heard.
+fn note(event: &Event) -> Result<Notification, Problem> {
+    let Told { user_id, about } = event.data()?;
+    let money = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
+    let (id, subject, body) = match about {
+        About::Payment { id, amount_cents } => (
+            format!("payment-{id}-refunded"),
+            "Your payment is refunded".to_owned(),
+            format!("{} are on their way back to you.", money(amount_cents)),
+        ),
+        About::Order { id, number, total_cents, expires_at } => {
+            let what = event.kind.strip_prefix("order.").unwrap_or(&event.kind);
+            let body = match what {
+                "completed" => "Thank you. Your tickets are ready.".to_owned(),
+                "cancelled" => "Your tickets were given back.".to_owned(),
+                _ => format!("Please pay {} before {expires_at}.", money(total_cents)),
+            };
+            (format!("order-{id}-{what}"), format!("Order {number} is {what}"), body)
+        }
     };
-    store(tx, &row).await
+    let (kind, state) = (event.kind.clone(), "pending".to_owned());
+    let created_at = format!("{:.6}", event.occurred_at);
+    Ok(Notification { id, user_id, kind, subject, body, read: 0, state, version: 1, created_at })
 }
 
 /// Stores a row unless it is known as well or better.
