@@ -1,0 +1,70 @@
+//! What the inventory makes of events. How an order ended is a fact that everyone keeps; the writer acts on it, and so
+//! does who takes over later.
+
+use boxoffice_kit::{
+    Connection, Event, Problem, async_trait, database::Flag, inbox::Module, writer::is_here,
+};
+use serde::Deserialize;
+
+use crate::{MODULE, repository};
+
+/// The inventory as the inbox knows it.
+pub struct Inventory;
+
+#[derive(Deserialize)]
+struct Ended {
+    order: Order,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    id: i64,
+    capacity: i64,
+    deleted: Flag,
+}
+
+#[async_trait]
+impl Module for Inventory {
+    fn listens(&self) -> &'static [&'static str] {
+        &["order.cancelled", "order.completed", "stock.changed", "ticket.created", "ticket.updated"]
+    }
+
+    async fn handle(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
+        let here = is_here(tx, MODULE).await?;
+        let order = match event.kind.as_str() {
+            "ticket.created" | "ticket.updated" => {
+                let ticket: Ticket = event.data()?;
+                repository::insert(tx, ticket.id, ticket.capacity, ticket.deleted).await?;
+                return if here { repository::announce_new(tx).await } else { Ok(()) };
+            }
+            "stock.changed" => repository::store(tx, event.data()?).await?,
+            ended => {
+                let Ended { order } = event.data()?;
+                let outcome = if ended == "order.completed" { "sold" } else { "released" };
+                repository::note(tx, order.id, outcome).await?;
+                Some(order.id)
+            }
+        };
+        match order {
+            Some(order) if here => repository::settle(tx, order).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn take_over(&self, tx: &mut Connection, _: &str) -> Result<(), Problem> {
+        repository::announce_new(tx).await?;
+        for order in repository::unsettled(tx).await? {
+            repository::settle(tx, order).await?;
+        }
+        Ok(())
+    }
+
+    async fn replay(&self, tx: &mut Connection, _: &str, offset: i64, limit: i64) -> Result<i64, Problem> {
+        repository::replay(tx, offset, limit).await
+    }
+}
