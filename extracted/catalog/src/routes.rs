@@ -4,16 +4,15 @@ use axum::{
     Json as Answer, Router,
     extract::{FromRef, State},
     http::StatusCode,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 use boxoffice_kit::{
-    Database, Problem,
-    dry_run::{DryRun, honour},
+    Database, Problem, Tx,
     identity::{Sessions, SignedIn},
     problem::{Json, Path, Query},
     service::Parts,
-    writer::{Gate, gate},
+    writer::{Gate, gate, hold},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,21 +36,18 @@ struct Shop {
 
 /// The routes, each behind its gate. To look at a ticket is to write: it counts.
 pub fn routes(parts: &Parts) -> Router {
-    let shop = Shop { database: parts.kit.database.clone(), sessions: parts.sessions.clone() };
-    let writing = parts.kit.gate(MODULE);
-    let looking = Gate { reads_write: true, ..writing.clone() };
+    let (database, sessions) = (parts.kit.database.clone(), parts.sessions.clone());
+    let looking = Gate { reads_write: true, ..parts.kit.gate(MODULE) };
+    let one = Router::new()
+        .route("/api/tickets/{id}", get(view).put(update).delete(delete))
+        .route_layer(from_fn_with_state(looking, gate));
     Router::new()
         .route("/api/tickets", get(list).post(create))
         .route("/api/v0/tickets", get(list_v0))
         .route("/api/admin/tickets/reprice", post(reprice))
-        .layer(from_fn_with_state(writing, gate))
-        .merge(
-            Router::new()
-                .route("/api/tickets/{id}", get(view).put(update).delete(delete))
-                .layer(from_fn_with_state(looking, gate)),
-        )
-        .layer(from_fn(honour))
-        .with_state(shop)
+        .route_layer(from_fn_with_state(parts.kit.gate(MODULE), gate))
+        .merge(one)
+        .with_state(Shop { database, sessions })
 }
 
 /// A ticket on sale.
@@ -100,90 +96,72 @@ struct Listing {
     total: i64,
 }
 
-async fn list(
-    State(database): State<Database>,
-    Query(wanted): Query<Wanted>,
-) -> Result<Answer<Listing>, Problem> {
-    let status = wanted.status.unwrap_or_default();
+type Answered<T> = Result<Answer<T>, Problem>;
+
+async fn list(State(database): State<Database>, Query(wanted): Query<Wanted>) -> Answered<Listing> {
+    let page = wanted.page.unwrap_or(1).clamp(1, i64::from(i32::MAX));
+    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let (part, status) = (wanted.q.unwrap_or_default(), wanted.status.unwrap_or_default());
     if !["", "on_sale", "sold_out"].contains(&status.as_str()) {
         return Err(Problem::invalid("status", "must be on_sale or sold_out"));
     }
-    let page = wanted.page.unwrap_or(1).clamp(1, i64::from(i32::MAX));
-    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
-    let (like, part) = ((wanted.q.unwrap_or_default(), status), (limit, (page - 1) * limit));
+    // For LIKE: what is looked for means itself.
+    let part = part.to_lowercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    let (filter, slice) = ((&*format!("%{part}%"), &*status), (limit, (page - 1) * limit));
     let mut connection = database.read.acquire().await?;
-    let (tickets, total) = repository::list(&mut connection, (&like.0, &like.1), part).await?;
+    let (tickets, total) = repository::list(&mut connection, filter, slice).await?;
     Ok(Answer(Listing { tickets, page, limit, total }))
 }
 
-async fn view(
-    State(database): State<Database>,
-    dry: DryRun,
-    Path(id): Path<i64>,
-) -> Result<Answer<Ticket>, Problem> {
-    let mut tx = database.begin().await?;
-    dry.hold(&mut tx, MODULE).await?;
+async fn view(State(database): State<Database>, Path(id): Path<i64>) -> Answered<Ticket> {
+    let mut tx = begin(&database).await?;
     repository::count_view(&mut tx, id).await?;
-    let ticket = repository::get(&mut tx, id).await?.ok_or_else(|| Problem::not_found("ticket"))?;
-    dry.end(tx).await?;
+    let ticket = repository::get(&mut tx, id).await?;
+    tx.commit().await?;
     Ok(Answer(ticket))
 }
 
 async fn create(
     State(database): State<Database>,
-    dry: DryRun,
-    SignedIn(owner): SignedIn,
-    Json(new): Json<New>,
+    SignedIn(user): SignedIn,
+    Json(New { title, price_cents, capacity }): Json<New>,
 ) -> Result<(StatusCode, Answer<Ticket>), Problem> {
-    let offer = checked(Offer { title: new.title, price_cents: new.price_cents })?;
-    if !(0..=CAPACITY_MAX).contains(&new.capacity) {
+    let offer = checked(Offer { title, price_cents })?;
+    if !(0..=CAPACITY_MAX).contains(&capacity) {
         return Err(Problem::invalid("capacity", "must be 0 to 1000000"));
     }
-    let mut tx = database.begin().await?;
-    dry.hold(&mut tx, MODULE).await?;
-    let id = repository::insert(&mut tx, owner.id, &offer, new.capacity).await?;
-    let ticket = repository::get(&mut tx, id).await?.ok_or_else(|| Problem::not_found("ticket"))?;
-    dry.end(tx).await?;
+    let mut tx = begin(&database).await?;
+    let id = repository::insert(&mut tx, user.id, &offer, capacity).await?;
+    let ticket = repository::get(&mut tx, id).await?;
+    tx.commit().await?;
     Ok((StatusCode::CREATED, Answer(ticket)))
 }
 
 async fn update(
     State(database): State<Database>,
-    dry: DryRun,
-    SignedIn(owner): SignedIn,
+    SignedIn(user): SignedIn,
     Path(id): Path<i64>,
     Json(offer): Json<Offer>,
-) -> Result<Answer<Ticket>, Problem> {
+) -> Answered<Ticket> {
     let offer = checked(offer)?;
-    let mut tx = database.begin().await?;
-    dry.hold(&mut tx, MODULE).await?;
-    let done = repository::update(&mut tx, (id, owner.id), &offer).await?;
+    let mut tx = begin(&database).await?;
+    own(&mut tx, user.id, id).await?;
+    repository::update(&mut tx, id, &offer, false).await?;
     let ticket = repository::get(&mut tx, id).await?;
-    dry.end(tx).await?;
-    owned(done, ticket).map(Answer)
+    tx.commit().await?;
+    Ok(Answer(ticket))
 }
 
 async fn delete(
     State(database): State<Database>,
-    dry: DryRun,
-    SignedIn(owner): SignedIn,
+    SignedIn(user): SignedIn,
     Path(id): Path<i64>,
-) -> Result<Answer<Value>, Problem> {
-    let mut tx = database.begin().await?;
-    dry.hold(&mut tx, MODULE).await?;
-    let ticket = repository::get(&mut tx, id).await?;
-    let done = repository::delete(&mut tx, (id, owner.id)).await?;
-    dry.end(tx).await?;
-    owned(done, ticket).map(|_| Answer(json!({})))
-}
-
-/// The ticket that was changed, or why it was not.
-fn owned(done: bool, ticket: Option<Ticket>) -> Result<Ticket, Problem> {
-    match ticket {
-        Some(ticket) if done => Ok(ticket),
-        Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "this ticket is somebody else's")),
-        None => Err(Problem::not_found("ticket")),
-    }
+) -> Answered<Value> {
+    let mut tx = begin(&database).await?;
+    let Ticket { title, price_cents, .. } = own(&mut tx, user.id, id).await?;
+    repository::update(&mut tx, id, &Offer { title, price_cents }, true).await?;
+    tx.commit().await?;
+    Ok(Answer(json!({})))
 }
 
 #[derive(Deserialize)]
@@ -191,23 +169,41 @@ struct Reprice {
     percent: i64,
 }
 
+/// Half a cent is rounded up, as in fees.
 async fn reprice(
     State(database): State<Database>,
-    dry: DryRun,
     SignedIn(user): SignedIn,
     Json(Reprice { percent }): Json<Reprice>,
-) -> Result<Answer<Value>, Problem> {
+) -> Answered<Value> {
     if user.id != ADMINISTRATOR {
         return Err(Problem::new(StatusCode::FORBIDDEN, "only the administrator may"));
     }
     if !(-50..=100).contains(&percent) {
         return Err(Problem::invalid("percent", "must be -50 to 100"));
     }
-    let mut tx = database.begin().await?;
-    dry.hold(&mut tx, MODULE).await?;
-    let repriced = repository::reprice(&mut tx, percent).await?;
-    dry.end(tx).await?;
+    let mut tx = begin(&database).await?;
+    let tickets = repository::on_sale(&mut tx).await?;
+    let repriced = tickets.len();
+    for Ticket { id, title, price_cents, .. } in tickets {
+        let price_cents = (price_cents * (100 + percent) + 50) / 100;
+        repository::update(&mut tx, id, &Offer { title, price_cents }, false).await?;
+    }
+    tx.commit().await?;
     Ok(Answer(json!({ "repriced": repriced })))
+}
+
+async fn begin(database: &Database) -> Result<Tx, Problem> {
+    let mut tx = database.begin().await?;
+    hold(&mut tx, MODULE).await?;
+    Ok(tx)
+}
+
+async fn own(tx: &mut Tx, user_id: i64, id: i64) -> Result<Ticket, Problem> {
+    let ticket = repository::get(tx, id).await?;
+    let is_own = ticket.owner_id == user_id;
+    is_own
+        .then_some(ticket)
+        .ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "this ticket is somebody else's"))
 }
 
 fn checked(offer: Offer) -> Result<Offer, Problem> {
@@ -232,13 +228,13 @@ struct TicketV0 {
 impl From<Ticket> for TicketV0 {
     #[expect(clippy::cast_precision_loss, reason = "exactly what v0 does to prices")]
     fn from(ticket: Ticket) -> Self {
-        let day = ticket.created_at.parse::<Timestamp>().unwrap_or_default();
-        let (price, date) = (ticket.price_cents as f64 / 100.0, day.strftime("%d/%m/%Y").to_string());
+        let created: Timestamp = ticket.created_at.parse().unwrap_or_default();
+        let (price, date) = (ticket.price_cents as f64 / 100.0, created.strftime("%d/%m/%Y").to_string());
         Self { id: ticket.id, name: ticket.title, price, date }
     }
 }
 
-async fn list_v0(database: State<Database>, wanted: Query<Wanted>) -> Result<Answer<Vec<TicketV0>>, Problem> {
+async fn list_v0(database: State<Database>, wanted: Query<Wanted>) -> Answered<Vec<TicketV0>> {
     let Answer(page) = list(database, wanted).await?;
     Ok(Answer(page.tickets.into_iter().map(TicketV0::from).collect()))
 }

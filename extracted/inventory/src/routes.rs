@@ -21,11 +21,11 @@ use crate::{MODULE, repository};
 pub fn routes(parts: &Parts) -> Router {
     let reservations = Router::new()
         .route("/internal/reservations/{order_id}", put(reserve).delete(release))
-        .layer(from_fn_with_state(parts.kit.gate(MODULE), writer::gate))
-        .layer(from_fn(inside_only));
+        .route_layer(from_fn_with_state(parts.kit.gate(MODULE), writer::gate))
+        .route_layer(from_fn(inside_only));
     Router::new()
         .route("/api/tickets/{id}/availability", get(availability))
-        .layer(from_fn_with_state(parts.kit.gate(MODULE), writer::gate))
+        .route_layer(from_fn_with_state(parts.kit.gate(MODULE), writer::gate))
         .merge(reservations)
         .with_state(parts.kit.database.clone())
 }

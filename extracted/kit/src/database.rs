@@ -105,6 +105,21 @@ pub async fn next_id(connection: &mut Connection, counter: &str) -> sqlx::Result
         .await
 }
 
+/// A yes or no that is 1 or 0 in the database, and true or false outside: `#[serde(with = "flag")]`.
+pub mod flag {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// As JSON has it.
+    pub fn serialize<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*value != 0)
+    }
+
+    /// As the database has it.
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<i64, D::Error> {
+        bool::deserialize(deserializer).map(i64::from)
+    }
+}
+
 fn sqlite_url(file: &str) -> String {
     let file = file.strip_prefix("sqlite:").unwrap_or(file);
     format!("sqlite:{}?mode=rwc", file.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))

@@ -1,6 +1,6 @@
 //! The tables `payments`, `attempts`, `refunds_wanted` and `orders`.
 
-use boxoffice_kit::{Connection, Problem, database::Flag, next_id, publish, query, query_as, scalar};
+use boxoffice_kit::{Connection, Problem, next_id, publish, query, query_as, scalar};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ pub(crate) struct Payment {
     pub(crate) order_id: i64,
     amount_cents: i64,
     status: String,
-    #[sqlx(try_from = "i64")]
-    settled: Flag,
+    #[serde(with = "boxoffice_kit::flag")]
+    settled: i64,
     created_at: String,
 }
 
@@ -26,8 +26,8 @@ pub(crate) struct Payment {
 pub(crate) struct Row {
     user_id: i64,
     idempotency_key: String,
-    #[sqlx(try_from = "i64")]
-    refund_wanted: Flag,
+    #[serde(with = "boxoffice_kit::flag")]
+    refund_wanted: i64,
     #[sqlx(flatten)]
     pub(crate) payment: Payment,
     version: i64,
@@ -181,12 +181,12 @@ pub(crate) async fn store(tx: &mut Connection, row: &Row) -> sqlx::Result<()> {
                WHERE payments.version < excluded.version";
     query!(sql, payment.id, payment.order_id, row.user_id, &row.idempotency_key, payment.amount_cents)
         .bind(&payment.status)
-        .bind(i64::from(payment.settled.0))
+        .bind(payment.settled)
         .bind(row.version)
         .bind(&payment.created_at)
         .execute(&mut *tx)
         .await?;
-    if row.refund_wanted.0 { want_refund(tx, payment.order_id).await } else { Ok(()) }
+    if row.refund_wanted == 1 { want_refund(tx, payment.order_id).await } else { Ok(()) }
 }
 
 pub(crate) async fn store_order(tx: &mut Connection, placed: &Placed) -> sqlx::Result<()> {

@@ -41,7 +41,7 @@ pub fn routes(parts: &Parts, webhook_secret: &str) -> Router {
         .route("/api/payments/{id}", get(show))
         .route("/api/payments/{id}/refund", post(refund))
         .route("/webhooks/pay", post(told))
-        .layer(from_fn_with_state(parts.kit.gate(MODULE), writer::gate))
+        .route_layer(from_fn_with_state(parts.kit.gate(MODULE), writer::gate))
         .with_state(shop)
 }
 
