@@ -58,24 +58,16 @@ impl Module for Listener {
     }
 
     async fn handle(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
-        match event.kind.as_str() {
-            "ticket.created" | "ticket.updated" => store_ticket(tx, event.data()?).await,
-            "payment.created" | "payment.refunded" => {
-                let Paid { payment: Payment { order_id, status }, version } = event.data()?;
-                let sql = "INSERT INTO payments (order_id, status, version) VALUES ($1, $2, $3)
-                           ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, version = excluded.version
-                           WHERE payments.version < excluded.version";
-                query!(sql, order_id, status, version).execute(&mut *tx).await?;
-                act_as_writer(tx, order_id).await
-            }
-            "expiration.complete" => {
-                let Expired { order_id } = event.data()?;
-                let sql = "INSERT INTO expirations (order_id) VALUES ($1) ON CONFLICT (order_id) DO NOTHING";
-                query!(sql, order_id).execute(&mut *tx).await?;
-                act_as_writer(tx, order_id).await
-            }
-            _ => store_order(tx, &event.data()?).await,
+        if event.kind.starts_with("ticket.") {
+            return store_ticket(tx, event.data()?).await;
         }
+        let here = writer::is_here(tx, "orders").await?;
+        let order_id = match event.kind.as_str() {
+            "payment.created" | "payment.refunded" => store_payment(tx, event.data()?).await?,
+            "expiration.complete" => store_expiration(tx, event.data()?).await?,
+            _ => return store_order(tx, &event.data()?).await,
+        };
+        if here { act(tx, order_id, order_id).await } else { Ok(()) }
     }
 
     async fn take_over(&self, tx: &mut Connection, _module: &str) -> Result<(), Problem> {
@@ -102,19 +94,29 @@ async fn store_ticket(tx: &mut Connection, ticket: Ticket) -> Result<(), Problem
     Ok(())
 }
 
+async fn store_payment(tx: &mut Connection, paid: Paid) -> Result<i64, Problem> {
+    let Paid { payment: Payment { order_id, status }, version } = paid;
+    let sql = "INSERT INTO payments (order_id, status, version) VALUES ($1, $2, $3)
+               ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, version = excluded.version
+               WHERE payments.version < excluded.version";
+    query!(sql, order_id, status, version).execute(tx).await?;
+    Ok(order_id)
+}
+
+async fn store_expiration(tx: &mut Connection, Expired { order_id }: Expired) -> Result<i64, Problem> {
+    let sql = "INSERT INTO expirations (order_id) VALUES ($1) ON CONFLICT (order_id) DO NOTHING";
+    query!(sql, order_id).execute(tx).await?;
+    Ok(order_id)
+}
+
 /// The counters follow, so that a dry run here answers as the writer would.
 async fn store_order(tx: &mut Connection, placed: &Placed) -> Result<(), Problem> {
     repository::store(tx, placed).await?;
     for (counter, given) in [("orders", placed.order.id), ("order_numbers", placed.order.number)] {
-        query!("UPDATE counters SET value = $1 WHERE name = $2 AND value < $1", given, counter)
-            .execute(&mut *tx)
-            .await?;
+        let sql = "UPDATE counters SET value = $1 WHERE name = $2 AND value < $1";
+        query!(sql, given, counter).execute(&mut *tx).await?;
     }
     Ok(())
-}
-
-async fn act_as_writer(tx: &mut Connection, order_id: i64) -> Result<(), Problem> {
-    if writer::is_here(tx, "orders").await? { act(tx, order_id, order_id).await } else { Ok(()) }
 }
 
 /// What is paid is complete, or its money goes back when it was cancelled before; what is open beyond its time is
