@@ -27,14 +27,17 @@ impl Orders {
     }
 
     /// Releases what an order holds that did not come to be, or that was cancelled. Once the time is gone from the row
-    /// the order cannot come to be any more; when there is no row it has.
+    /// the order cannot come to be any more.
     pub(crate) async fn undo(&self, order_id: i64) -> Result<(), Problem> {
-        let claimed = query!("UPDATE placements SET created_at = '' WHERE order_id = $1", order_id);
+        let claimed = query!(
+            "UPDATE placements SET created_at = '' WHERE order_id = $1
+             AND NOT EXISTS (SELECT 1 FROM orders WHERE id = $1 AND status <> 'cancelled')",
+            order_id
+        );
         if claimed.execute(&self.database.write).await?.rows_affected() == 1 {
             self.inventory.release(order_id).await?;
-            self.forget(order_id).await?;
         }
-        Ok(())
+        Ok(self.forget(order_id).await?)
     }
 
     /// Nothing is held.

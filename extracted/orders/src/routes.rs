@@ -134,9 +134,9 @@ async fn ticket(
 ) -> Result<impl IntoResponse, Problem> {
     let order = app.orders.get(&user, id).await?;
     if order.status != "complete" {
-        return Err(Problem::conflict("the order is not paid"));
+        return Err(Problem::conflict("the order is not complete"));
     }
-    Ok(([(CONTENT_TYPE, "image/svg+xml")], picture::of(&order)))
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], picture::of(&order)?))
 }
 
 async fn of_anybody(State(app): State<App>, Path(id): Path<i64>) -> Result<Answer<Placed>, Problem> {

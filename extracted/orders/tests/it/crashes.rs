@@ -23,6 +23,7 @@ async fn what_was_reserved_for_no_order_is_released() {
     for place in places().await {
         let shop = Shop::open(&place, &Carrier::Http).await;
         let kept = shop.order(1).await.1["id"].as_i64().unwrap();
+        shop.placement(kept).await; // of an order that lives
         shop.placement(501).await; // ended before it reserved
         shop.stock.hold(502);
         shop.placement(502).await; // ended before it stored the order
