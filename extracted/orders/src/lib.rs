@@ -28,7 +28,7 @@ use std::sync::Arc;
 use axum::Router;
 use boxoffice_kit::{
     Database, scalar,
-    service::{Events, Failure, Kit, Options, assemble},
+    service::{Events, Failure, Kit, Options, Parts, assemble},
     writer::Owned,
 };
 use clap::Args;
@@ -90,7 +90,7 @@ pub async fn open(
     };
     let owned: &[Owned] = if settings.shared { &[] } else { &OWNED };
     let module = Arc::new(Listener { shared: settings.shared });
-    let routes = |parts: &boxoffice_kit::service::Parts| {
+    let routes = |parts: &Parts| {
         let inventory = settings.inventory.clone().unwrap_or_else(|| options.legacy.clone());
         let orders = Orders {
             database: parts.kit.database.clone(),

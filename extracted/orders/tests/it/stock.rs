@@ -24,6 +24,8 @@ struct Shelf {
     held: BTreeMap<i64, i64>,
     /// Reserves and answers 500.
     broken: bool,
+    /// What to ask for before it answers the next reservation.
+    meanwhile: Option<String>,
 }
 
 pub(crate) struct Stock {
@@ -56,6 +58,10 @@ impl Stock {
     pub(crate) fn is_broken(&self, broken: bool) {
         self.shelf.lock().unwrap().broken = broken;
     }
+
+    pub(crate) fn meanwhile(&self, address: String) {
+        self.shelf.lock().unwrap().meanwhile = Some(address);
+    }
 }
 
 impl Shelf {
@@ -69,6 +75,10 @@ async fn reserve(
     Path(order): Path<i64>,
     Json(wanted): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
+    let meanwhile = shelf.lock().unwrap().meanwhile.take();
+    if let Some(address) = meanwhile {
+        reqwest::Client::new().post(address).send().await.unwrap();
+    }
     let mut shelf = shelf.lock().unwrap();
     let quantity = |item: &Value| item["quantity"].as_i64().unwrap();
     let quantity = wanted["items"].as_array().unwrap().iter().map(quantity).sum();
