@@ -51,12 +51,12 @@ impl Orders {
     async fn undo_abandoned(&self) -> Result<(), Problem> {
         let before =
             Timestamp::now().checked_sub(ABANDONED_AFTER).map_err(|error| Problem::internal(&error))?;
-        let abandoned: Vec<i64> =
-            scalar!("SELECT order_id FROM placements WHERE created_at < $1", moment(before))
-                .fetch_all(&self.database.read)
-                .await?;
+        let abandoned = scalar!("SELECT order_id FROM placements WHERE created_at < $1", moment(before));
+        let abandoned: Vec<i64> = abandoned.fetch_all(&self.database.read).await?;
         for order_id in abandoned {
-            self.undo(order_id).await?;
+            if let Err(problem) = self.undo(order_id).await {
+                tracing::warn!("order {order_id} does not exist and still holds tickets: {problem}");
+            }
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ pub(crate) async fn clean_up(orders: Orders, writers: Writers) {
             Err(problem) => Err(problem),
         };
         if let Err(problem) = cleaned {
-            tracing::warn!("abandoned orders still hold tickets: {problem}");
+            tracing::warn!("cannot look for abandoned orders: {problem}");
         }
     }
 }
