@@ -1,18 +1,9 @@
-//! Placing and cancelling orders: `orders`, `order_items`, the order counter, and, while the store is
-//! shared, the stock columns of `tickets`.
-
-mod fee;
-mod repository;
-mod routes;
-mod service;
-mod stream;
+//! What an order is, as buyers and events show it. Money in cents.
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{routes::routes, service::Orders};
-
-/// An order as its buyer sees it. Money in cents.
-#[derive(Clone, Debug, Serialize)]
+/// An order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Order {
     pub(crate) id: i64,
@@ -28,7 +19,7 @@ pub(crate) struct Order {
 }
 
 /// A line of an order, with title and price as they were.
-#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, Serialize, Deserialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Item {
     pub(crate) ticket_id: i64,
@@ -37,8 +28,8 @@ pub(crate) struct Item {
     pub(crate) quantity: i64,
 }
 
-/// What an order costs, in cents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+/// What an order costs.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "the unit stands last, as in the JSON")]
 pub(crate) struct Sums {
@@ -47,32 +38,40 @@ pub(crate) struct Sums {
     pub(crate) total_cents: i64,
 }
 
+/// An order and whose it is: the data of its events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Placed {
+    pub(crate) user_id: i64,
+    pub(crate) order: Order,
+}
+
 /// What an order would cost now.
 #[derive(Debug, Serialize)]
 pub(crate) struct Quote {
-    items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
     #[serde(flatten)]
-    sums: Sums,
+    pub(crate) sums: Sums,
 }
 
 /// One page of a buyer's orders, newest first.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {
-    orders: Vec<Order>,
-    page: i64,
-    limit: i64,
-    total: i64,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) page: i64,
+    pub(crate) limit: i64,
+    pub(crate) total: i64,
 }
 
 /// Which page of the own orders to list.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Wanted {
-    page: Option<i64>,
-    limit: Option<i64>,
+    pub(crate) page: Option<i64>,
+    pub(crate) limit: Option<i64>,
 }
 
 /// What somebody wants to buy.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Line {
     pub(crate) ticket_id: i64,
