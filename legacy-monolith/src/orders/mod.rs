@@ -6,11 +6,12 @@ mod routes;
 mod service;
 mod stream;
 
-use async_trait::async_trait;
+use boxoffice_kit::{Problem, async_trait};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{routes::routes, service::Local};
-use crate::{problem::Problem, users::User};
+pub(crate) use crate::inventory::Line;
+use crate::users::User;
 
 /// An order as its buyer sees it. Money in cents.
 #[derive(Clone, Debug, Serialize)]
@@ -70,14 +71,6 @@ pub(crate) struct Listing {
 pub(crate) struct Wanted {
     page: Option<i64>,
     limit: Option<i64>,
-}
-
-/// What somebody wants to buy.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    pub(crate) ticket_id: i64,
-    pub(crate) quantity: i64,
 }
 
 /// The seam of the module.

@@ -1,12 +1,13 @@
 //! The tables `orders`, `order_items` and `counters`.
 
+use boxoffice_kit::{Connection, next_id, query, query_as, scalar};
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
 
 use super::{Item, Order, Sums};
 
 /// What is stored of an order not stored yet.
 pub(super) struct NewOrder {
+    pub(super) id: i64,
     pub(super) buyer: i64,
     pub(super) items: Vec<Item>,
     pub(super) sums: Sums,
@@ -43,15 +44,13 @@ impl Row {
 
 /// Stores an order and its number. The number comes from a row of the same transaction: when the transaction
 /// fails, the number was never taken, so there are no gaps.
-pub(super) async fn insert(connection: &mut SqliteConnection, new: NewOrder) -> sqlx::Result<Order> {
-    let number: i64 =
-        sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = 'orders' RETURNING value")
-            .fetch_one(&mut *connection)
-            .await?;
-    let row: Row = sqlx::query_as(
-        "INSERT INTO orders (number, user_id, status, subtotal_cents, fee_cents, total_cents, created_at, expires_at)
-         VALUES (?, ?, 'awaiting_payment', ?, ?, ?, ?, ?) RETURNING *",
+pub(super) async fn insert(connection: &mut Connection, new: NewOrder) -> sqlx::Result<Order> {
+    let number = next_id(connection, "order_numbers").await?;
+    let row: Row = query_as!(
+        "INSERT INTO orders (id, number, user_id, status, subtotal_cents, fee_cents, total_cents, created_at, expires_at)
+         VALUES ($1, $2, $3, 'awaiting_payment', $4, $5, $6, $7, $8) RETURNING *",
     )
+    .bind(new.id)
     .bind(number)
     .bind(new.buyer)
     .bind(new.sums.subtotal_cents)
@@ -65,11 +64,11 @@ pub(super) async fn insert(connection: &mut SqliteConnection, new: NewOrder) -> 
     Ok(row.with(new.items))
 }
 
-async fn insert_items(connection: &mut SqliteConnection, order_id: i64, items: &[Item]) -> sqlx::Result<()> {
+async fn insert_items(connection: &mut Connection, order_id: i64, items: &[Item]) -> sqlx::Result<()> {
     for (position, item) in (1_i64..).zip(items) {
-        sqlx::query(
+        query!(
             "INSERT INTO order_items (order_id, position, ticket_id, title, price_cents, quantity)
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(order_id)
         .bind(position)
@@ -83,12 +82,8 @@ async fn insert_items(connection: &mut SqliteConnection, order_id: i64, items: &
     Ok(())
 }
 
-pub(super) async fn get(
-    connection: &mut SqliteConnection,
-    buyer: i64,
-    id: i64,
-) -> sqlx::Result<Option<Order>> {
-    let row: Option<Row> = sqlx::query_as("SELECT * FROM orders WHERE id = ? AND user_id = ?")
+pub(super) async fn get(connection: &mut Connection, buyer: i64, id: i64) -> sqlx::Result<Option<Order>> {
+    let row: Option<Row> = query_as!("SELECT * FROM orders WHERE id = $1 AND user_id = $2")
         .bind(id)
         .bind(buyer)
         .fetch_optional(&mut *connection)
@@ -100,13 +95,13 @@ pub(super) async fn get(
 }
 
 pub(super) async fn list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     buyer: i64,
     limit: i64,
     offset: i64,
 ) -> sqlx::Result<Vec<Order>> {
     let rows: Vec<Row> =
-        sqlx::query_as("SELECT * FROM orders WHERE user_id = ? ORDER BY id DESC LIMIT ? OFFSET ?")
+        query_as!("SELECT * FROM orders WHERE user_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3")
             .bind(buyer)
             .bind(limit)
             .bind(offset)
@@ -119,9 +114,9 @@ pub(super) async fn list(
     Ok(orders)
 }
 
-async fn with_items(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Order> {
-    let items = sqlx::query_as(
-        "SELECT ticket_id, title, price_cents, quantity FROM order_items WHERE order_id = ? ORDER BY position",
+async fn with_items(connection: &mut Connection, row: Row) -> sqlx::Result<Order> {
+    let items = query_as!(
+        "SELECT ticket_id, title, price_cents, quantity FROM order_items WHERE order_id = $1 ORDER BY position",
     )
     .bind(row.id)
     .fetch_all(connection)
@@ -129,18 +124,15 @@ async fn with_items(connection: &mut SqliteConnection, row: Row) -> sqlx::Result
     Ok(row.with(items))
 }
 
-pub(super) async fn count(connection: &mut SqliteConnection, buyer: i64) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT count(*) FROM orders WHERE user_id = ?")
-        .bind(buyer)
-        .fetch_one(connection)
-        .await
+pub(super) async fn count(connection: &mut Connection, buyer: i64) -> sqlx::Result<i64> {
+    scalar!("SELECT count(*) FROM orders WHERE user_id = $1").bind(buyer).fetch_one(connection).await
 }
 
 /// Whether the order was still open and is cancelled now.
-pub(super) async fn cancel(connection: &mut SqliteConnection, buyer: i64, id: i64) -> sqlx::Result<bool> {
-    let done = sqlx::query(
+pub(super) async fn cancel(connection: &mut Connection, buyer: i64, id: i64) -> sqlx::Result<bool> {
+    let done = query!(
         "UPDATE orders SET status = 'cancelled', version = version + 1
-         WHERE id = ? AND user_id = ? AND status = 'awaiting_payment'",
+         WHERE id = $1 AND user_id = $2 AND status = 'awaiting_payment'",
     )
     .bind(id)
     .bind(buyer)

@@ -7,14 +7,14 @@ use axum::{
     response::{IntoResponse, Sse, sse::KeepAlive},
     routing::get,
 };
+use boxoffice_kit::{
+    Problem,
+    problem::{Json, Path, Query},
+};
 use serde::Deserialize;
 
-use super::{Line, Listing, Order, Quote, Wanted, stream};
-use crate::{
-    app::Shop,
-    problem::{Json, Path, Problem, Query},
-    users::SignedIn,
-};
+use super::{Line, Listing, Order, Orders as _, Quote, Wanted, stream};
+use crate::{app::Shop, users::SignedIn};
 
 pub(crate) fn routes() -> Router<Shop> {
     Router::new()
@@ -34,7 +34,7 @@ async fn create(
     SignedIn(user): SignedIn,
     Json(new): Json<NewOrder>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = shop.orders.create(&user, new.items).await?;
+    let order = shop.orders.local.create(&user, new.items).await?;
     Ok((StatusCode::CREATED, Answer(order)))
 }
 
@@ -43,7 +43,7 @@ async fn list(
     SignedIn(user): SignedIn,
     Query(wanted): Query<Wanted>,
 ) -> Result<Answer<Listing>, Problem> {
-    shop.orders.list(&user, wanted).await.map(Answer)
+    shop.orders.local.list(&user, wanted).await.map(Answer)
 }
 
 async fn show(
@@ -51,7 +51,7 @@ async fn show(
     SignedIn(user): SignedIn,
     Path(id): Path<i64>,
 ) -> Result<Answer<Order>, Problem> {
-    shop.orders.get(&user, id).await.map(Answer)
+    shop.orders.local.get(&user, id).await.map(Answer)
 }
 
 async fn cancel(
@@ -59,7 +59,7 @@ async fn cancel(
     SignedIn(user): SignedIn,
     Path(id): Path<i64>,
 ) -> Result<Answer<Order>, Problem> {
-    shop.orders.cancel(&user, id).await.map(Answer)
+    shop.orders.local.cancel(&user, id).await.map(Answer)
 }
 
 /// `?item=ID:QTY`, once per line.
@@ -69,7 +69,7 @@ async fn quote(
 ) -> Result<Answer<Quote>, Problem> {
     let items = pairs.iter().filter(|(name, _)| name == "item");
     let lines = items.map(|(_, value)| line(value)).collect::<Result<_, _>>()?;
-    shop.orders.quote(lines).await.map(Answer)
+    shop.orders.local.quote(lines).await.map(Answer)
 }
 
 fn line(text: &str) -> Result<Line, Problem> {

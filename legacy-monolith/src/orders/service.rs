@@ -2,13 +2,15 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use async_trait::async_trait;
-use axum::http::StatusCode;
+use boxoffice_kit::{Connection, Database, Problem, async_trait, next_id};
 use jiff::{SignedDuration, Timestamp};
-use sqlx::SqliteConnection;
 
 use super::{Item, Line, Listing, Order, Orders, Quote, Wanted, fee, repository};
-use crate::{catalog::Catalog, database::Database, inventory::Inventory, problem::Problem, users::User};
+use crate::{
+    catalog::Catalog,
+    inventory::{Inventory, Outcome},
+    users::User,
+};
 
 const LINES_MAX: usize = 20;
 const QUANTITY_MAX: i64 = 10;
@@ -29,7 +31,7 @@ impl Local {
         Self { database, catalog, inventory }
     }
 
-    async fn priced(&self, connection: &mut SqliteConnection, lines: &[Line]) -> Result<Vec<Item>, Problem> {
+    async fn priced(&self, connection: &mut Connection, lines: &[Line]) -> Result<Vec<Item>, Problem> {
         let mut items = Vec::with_capacity(lines.len());
         for (place, line) in lines.iter().enumerate() {
             let ticket = self.catalog.price(connection, line.ticket_id).await?;
@@ -43,16 +45,6 @@ impl Local {
             });
         }
         Ok(items)
-    }
-
-    async fn reserve(&self, connection: &mut SqliteConnection, items: &[Item]) -> Result<(), Problem> {
-        for (place, item) in items.iter().enumerate() {
-            if !self.inventory.reserve(connection, item.ticket_id, item.quantity).await? {
-                let problem = Problem::new(StatusCode::CONFLICT, "not enough tickets left");
-                return Err(problem.at(format!("items[{place}].quantity")));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -69,10 +61,11 @@ impl Orders for Local {
         let lines = checked(lines)?;
         let mut transaction = self.database.begin().await?;
         let items = self.priced(&mut transaction, &lines).await?;
-        self.reserve(&mut transaction, &items).await?;
+        let id = next_id(&mut transaction, "orders").await?;
+        self.inventory.reserve(&mut transaction, id, &lines).await?;
         let now = Timestamp::now();
         let until = now.checked_add(PAY_WITHIN).map_err(|error| Problem::internal(&error))?;
-        let new = repository::NewOrder { buyer: buyer.id, sums: fee::sums(&items), items, now, until };
+        let new = repository::NewOrder { id, buyer: buyer.id, sums: fee::sums(&items), items, now, until };
         let order = repository::insert(&mut transaction, new).await?;
         transaction.commit().await?;
         Ok(order)
@@ -99,9 +92,7 @@ impl Orders for Local {
         let order = repository::get(&mut transaction, buyer.id, id).await?;
         let order = order.ok_or_else(|| Problem::not_found("order"))?;
         if changed {
-            for item in &order.items {
-                self.inventory.release(&mut transaction, item.ticket_id, item.quantity).await?;
-            }
+            self.inventory.settle(&mut transaction, id, Outcome::Released).await?;
         }
         transaction.commit().await?;
         Ok(order)

@@ -3,11 +3,12 @@
 use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use axum::response::sse::Event;
+use boxoffice_kit::Problem;
 use futures_util::{Stream, stream};
 use serde_json::json;
 
-use super::Order;
-use crate::{app::Shop, problem::Problem, users::User};
+use super::{Order, Orders as _};
+use crate::{app::Shop, users::User};
 
 /// Another process may change the order in a shared database, so the stream looks there.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -17,7 +18,7 @@ pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<Event, Infallible>> +
 
 /// The status now, then each change, until the order is cancelled or the shop stops.
 pub(super) async fn changes(shop: Shop, buyer: User, id: i64) -> Result<Changes, Problem> {
-    let first = shop.orders.get(&buyer, id).await?;
+    let first = shop.orders.local.get(&buyer, id).await?;
     let start = Watch { shop, buyer, id, seen: None, next: Some(first) };
     Ok(Box::pin(stream::unfold(start, |mut watch| async move {
         let order = watch.next_change().await?;
@@ -52,7 +53,7 @@ impl Watch {
                 () = self.shop.settings.stop.cancelled() => return None,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            self.next = Some(self.shop.orders.get(&self.buyer, self.id).await.ok()?);
+            self.next = Some(self.shop.orders.local.get(&self.buyer, self.id).await.ok()?);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use boxoffice_monolith::{Database, Settings, app, seed};
+use boxoffice_monolith::{Settings, app, open, seed};
 use reqwest::{Client, Method, RequestBuilder, redirect::Policy};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -17,10 +17,11 @@ pub(crate) struct Shop {
 impl Shop {
     /// A shop on `folder`'s database; two on one folder share it, as two processes would.
     pub(crate) async fn open(folder: &Path) -> Self {
-        let database = Database::open(&folder.join("shop.sqlite")).await.unwrap();
+        let database = open(folder.join("shop.sqlite").to_str().unwrap()).await.unwrap();
         seed::fill(&database, true).await.unwrap();
         let stop = CancellationToken::new();
-        let app = app(&database, Settings { public_url: None, stop: stop.clone() });
+        let settings = Settings { stop: stop.clone(), ..Settings::default() };
+        let (app, _) = app(&database, settings).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let ended = stop.clone().cancelled_owned();
