@@ -21,21 +21,16 @@ CREATE TABLE attempts (
     since           BIGINT NOT NULL
 );
 
--- Orders whose money is to be given back: known before, or while, somebody else writes the payment.
-CREATE TABLE refunds_wanted (
-    order_id BIGINT PRIMARY KEY
-);
-
 -- Orders as their writer tells of them.
 CREATE TABLE orders (
     order_id    BIGINT PRIMARY KEY,
     user_id     BIGINT NOT NULL,
     total_cents BIGINT NOT NULL,
     status      TEXT NOT NULL,
-    version     BIGINT NOT NULL,
-    expires_at  TEXT NOT NULL
+    version     BIGINT NOT NULL
 );
 
+-- What an event tells. The money of an order that is cancelled is to go back.
 CREATE VIEW known_payments AS
-SELECT payments.*, CASE WHEN refunds_wanted.order_id IS NULL THEN 0 ELSE 1 END AS refund_wanted
-FROM payments LEFT JOIN refunds_wanted ON refunds_wanted.order_id = payments.order_id;
+SELECT payments.*, CASE WHEN orders.status = 'cancelled' THEN 1 ELSE 0 END AS refund_wanted
+FROM payments LEFT JOIN orders ON orders.order_id = payments.order_id;

@@ -1,6 +1,7 @@
 //! The payments of the Box Office as a service of its own. It never charges an order twice.
 //!
-//! That money is to be given back is a fact that everyone keeps; the writer acts on it, and so does who takes over later.
+//! That an order is cancelled is a fact that everyone keeps; the writer then gives its money back, and so does who takes
+//! over later.
 
 mod provider;
 mod repository;
@@ -74,9 +75,6 @@ impl Module for Payments {
         } else {
             let placed: Placed = event.data()?;
             repository::store_order(tx, &placed).await?;
-            if event.kind == "order.refund_requested" {
-                repository::want_refund(tx, placed.order.id).await?;
-            }
             placed.order.id
         };
         if here { refund_due(tx, (order, order)).await } else { Ok(()) }

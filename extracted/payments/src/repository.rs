@@ -14,7 +14,7 @@ pub(crate) struct Payment {
     pub(crate) id: i64,
     pub(crate) order_id: i64,
     amount_cents: i64,
-    status: String,
+    pub(crate) status: String,
     #[serde(with = "boxoffice_kit::flag")]
     settled: i64,
     created_at: String,
@@ -50,14 +50,6 @@ pub(crate) struct Order {
     pub(crate) total_cents: i64,
     pub(crate) status: String,
     version: i64,
-    expires_at: String,
-}
-
-impl Order {
-    /// Whether its time to be paid is over.
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        self.expires_at.parse().is_ok_and(|until: Timestamp| until <= now)
-    }
 }
 
 impl Row {
@@ -124,7 +116,7 @@ pub(crate) async fn insert(
     let sql =
         "INSERT INTO payments (id, order_id, user_id, idempotency_key, amount_cents, status, created_at)
                VALUES ($1, $2, $3, $4, $5, 'succeeded', $6)";
-    let now = Timestamp::now().to_string();
+    let now = format!("{:.6}", Timestamp::now());
     query!(sql, id, order_id, user_id, key, amount_cents, now).execute(&mut *tx).await?;
     announce(tx, "payment.created", id).await
 }
@@ -139,12 +131,17 @@ pub(crate) async fn refund(tx: &mut Connection, order_id: i64) -> Result<(), Pro
     }
 }
 
-/// Notes that the provider has paid out. Whoever keeps a replica is told; for others it is old news of a payment.
+/// Notes that the money has arrived: the payment when that is new.
 pub(crate) async fn settle(tx: &mut Connection, id: i64) -> Result<(), Problem> {
-    let sql = "UPDATE payments SET settled = 1, version = version + 1 WHERE id = $1 AND settled = 0";
-    match query!(sql, id).execute(&mut *tx).await?.rows_affected() {
-        1 => announce(tx, "payment.created", id).await,
-        _ => Ok(()),
+    let sql = "UPDATE payments SET settled = 1, version = version + 1 WHERE id = $1 AND settled = 0 RETURNING status";
+    let status: Option<String> = scalar!(sql, id).fetch_optional(&mut *tx).await?;
+    match status.as_deref() {
+        Some("refunded") => announce(tx, "payment.refunded", id).await,
+        Some(_) => announce(tx, "payment.created", id).await,
+        None => {
+            let known: i64 = scalar!("SELECT count(*) FROM payments WHERE id = $1", id).fetch_one(tx).await?;
+            if known == 1 { Ok(()) } else { Err(Problem::not_found("payment")) }
+        }
     }
 }
 
@@ -157,11 +154,6 @@ pub(crate) async fn rows(tx: &mut Connection, offset: i64, limit: i64) -> sqlx::
     query_as!("SELECT * FROM known_payments ORDER BY id LIMIT $1 OFFSET $2", limit, offset)
         .fetch_all(tx)
         .await
-}
-
-pub(crate) async fn want_refund(tx: &mut Connection, order_id: i64) -> sqlx::Result<()> {
-    let sql = "INSERT INTO refunds_wanted (order_id) VALUES ($1) ON CONFLICT (order_id) DO NOTHING";
-    query!(sql, order_id).execute(tx).await.map(drop)
 }
 
 /// Orders whose money is still here though it is wanted back, from one number to another.
@@ -186,15 +178,15 @@ pub(crate) async fn store(tx: &mut Connection, row: &Row) -> sqlx::Result<()> {
         .bind(&payment.created_at)
         .execute(&mut *tx)
         .await?;
-    if row.refund_wanted == 1 { want_refund(tx, payment.order_id).await } else { Ok(()) }
+    Ok(())
 }
 
 pub(crate) async fn store_order(tx: &mut Connection, placed: &Placed) -> sqlx::Result<()> {
     let order = &placed.order;
-    let sql = "INSERT INTO orders (order_id, user_id, total_cents, status, version, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (order_id) DO UPDATE
+    let sql = "INSERT INTO orders (order_id, user_id, total_cents, status, version)
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (order_id) DO UPDATE
                SET status = excluded.status, version = excluded.version WHERE orders.version < excluded.version";
-    query!(sql, order.id, placed.user_id, order.total_cents, &order.status, order.version, &order.expires_at)
+    query!(sql, order.id, placed.user_id, order.total_cents, &order.status, order.version)
         .execute(tx)
         .await
         .map(drop)

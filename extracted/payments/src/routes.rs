@@ -52,9 +52,6 @@ async fn pay(
     Json(wanted): Json<Wanted>,
 ) -> Result<(StatusCode, Answer<Payment>), Problem> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-    if key.is_empty() {
-        return Err(Problem::invalid("Idempotency-Key", "must be there"));
-    }
     let (new, payment) = service::pay(&kit, &buyer, key, wanted).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Answer(payment)))
 }
@@ -78,10 +75,12 @@ async fn refund(
 
 /// What the provider tells.
 #[derive(Deserialize)]
-struct Told {
-    #[serde(rename = "type")]
-    kind: String,
-    payment: i64,
+#[serde(tag = "type")]
+enum Told {
+    #[serde(rename = "charge.settled")]
+    Settled { payment: i64 },
+    #[serde(other)]
+    Other,
 }
 
 /// The signature is of the bytes as they came: read first, they would never be the same again.
@@ -93,14 +92,14 @@ async fn told(
 ) -> Result<Answer<Value>, Problem> {
     let signature = headers.get("x-pay-signature").and_then(|value| hex::decode(value).ok());
     if signature.is_none_or(|signature| hmac::verify(&provider, &body, &signature).is_err()) {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the signature is not the provider's"));
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the signature is wrong"));
     }
-    let told: Told =
-        serde_json::from_slice(&body).map_err(|error| Problem::invalid("body", error.to_string()))?;
-    if told.kind == "charge.settled" {
+    let told = serde_json::from_slice(&body);
+    let told = told.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    if let Told::Settled { payment } = told {
         let mut tx = kit.database.begin().await?;
         writer::hold(&mut tx, MODULE).await?;
-        repository::settle(&mut tx, told.payment).await?;
+        repository::settle(&mut tx, payment).await?;
         tx.commit().await?;
     }
     Ok(Answer(json!({})))

@@ -1,6 +1,8 @@
 //! The rules of paying. A charge takes its time, so no transaction spans it: one claims the order, the next one writes
 //! down what became of it. In between nobody else charges that order.
 
+use std::time::{Duration, Instant};
+
 use axum::http::StatusCode;
 use boxoffice_kit::{
     Connection, Problem,
@@ -9,7 +11,6 @@ use boxoffice_kit::{
     service::{Kit, internal},
     writer::hold,
 };
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,7 +20,10 @@ use crate::{
     repository::{self, Order, Payment, Placed},
 };
 
-const AWAITING: &str = "awaiting_payment";
+/// How long somebody waits for another one's charge.
+const WAIT: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const KEY_MAX: usize = 200;
 
 /// What a buyer wants to pay, and how.
 #[derive(Deserialize)]
@@ -27,6 +31,16 @@ const AWAITING: &str = "awaiting_payment";
 pub(crate) struct Wanted {
     order_id: i64,
     token: String,
+}
+
+/// What a buyer finds.
+enum Turn {
+    /// The same as before.
+    Paid(Payment),
+    /// The order is claimed: go and charge.
+    Mine,
+    /// Somebody else's charge is on its way.
+    Wait,
 }
 
 /// Charges an order, once: whether it was now, and the payment.
@@ -37,16 +51,23 @@ pub(crate) async fn pay(
     wanted: Wanted,
 ) -> Result<(bool, Payment), Problem> {
     if !TOKENS.contains(&&*wanted.token) {
-        return Err(Problem::invalid("token", "must be tok_visa, tok_declined or tok_slow"));
+        return Err(Problem::invalid("token", "must be `tok_visa`, `tok_declined` or `tok_slow`"));
     }
-    let owned = (wanted.order_id, buyer.id);
+    if key.is_empty() || key.len() > KEY_MAX {
+        return Err(Problem::invalid("Idempotency-Key", "must have 1 to 200 characters"));
+    }
+    let (since, owned) = (Instant::now(), (wanted.order_id, buyer.id));
     let order = known_order(kit, owned).await?;
-    if let Some(payment) = begin(kit, owned, key).await? {
-        return Ok((false, payment));
+    loop {
+        match turn(kit, owned, key).await? {
+            Turn::Paid(payment) => return Ok((false, payment)),
+            Turn::Mine => break,
+            Turn::Wait if since.elapsed() < WAIT => tokio::time::sleep(LOOK_EVERY).await,
+            Turn::Wait => return Err(Problem::conflict("the order is being paid")),
+        }
     }
     let charged = charge(&wanted.token).await;
-    let payment = end(kit, owned, key, charged.then_some(order.total_cents)).await?;
-    Ok((true, payment))
+    Ok((true, end(kit, owned, key, charged.then_some(order.total_cents)).await?))
 }
 
 /// The buyer's own order. One so new that nothing was heard of it yet is asked for.
@@ -76,27 +97,27 @@ async fn known_order(kit: &Kit, (order_id, user_id): (i64, i64)) -> Result<Order
 }
 
 /// Claims the order for a charge, or finds what was paid with this key.
-async fn begin(kit: &Kit, owned: (i64, i64), key: &str) -> Result<Option<Payment>, Problem> {
+async fn turn(kit: &Kit, owned: (i64, i64), key: &str) -> Result<Turn, Problem> {
     let (order_id, user_id) = owned;
     let mut tx = kit.database.begin().await?;
     hold(&mut tx, MODULE).await?;
     if let Some(payment) = repository::of_key(&mut tx, user_id, key).await? {
-        let same = payment.order_id == order_id;
-        return same.then_some(Some(payment)).ok_or_else(|| Problem::conflict("this key paid another order"));
+        let other = || Problem::conflict("the key is another order's").at("Idempotency-Key");
+        return (payment.order_id == order_id).then_some(Turn::Paid(payment)).ok_or_else(other);
     }
-    let order = repository::order(&mut tx, order_id, user_id).await?;
-    let order = order.ok_or_else(|| Problem::not_found("order"))?;
-    if order.status == "complete" || repository::of_order(&mut tx, order_id).await?.is_some() {
-        return Err(Problem::conflict("the order is paid"));
+    if repository::of_order(&mut tx, order_id).await?.is_some() {
+        return Err(Problem::conflict("the order is paid already"));
     }
-    if order.status != AWAITING || order.is_over(Timestamp::now()) {
-        return Err(Problem::conflict("the order is cancelled"));
+    let order =
+        repository::order(&mut tx, order_id, user_id).await?.ok_or_else(|| Problem::not_found("order"))?;
+    if order.status != "awaiting_payment" {
+        return Err(Problem::conflict(format!("the order is {}", order.status)));
     }
     if !repository::attempt(&mut tx, owned, key).await? {
-        return Err(Problem::conflict("a payment is on its way"));
+        return Ok(Turn::Wait);
     }
     tx.commit().await?;
-    Ok(None)
+    Ok(Turn::Mine)
 }
 
 /// Writes down what became of a charge. When the order was cancelled meanwhile, the money goes back at once.
@@ -105,25 +126,22 @@ async fn end(kit: &Kit, owned: (i64, i64), key: &str, paid: Option<i64>) -> Resu
     let mut tx = kit.database.begin().await?;
     hold(&mut tx, MODULE).await?;
     repository::end_attempt(&mut tx, order_id).await?;
-    // Somebody may have tried again who thought this attempt abandoned: for the provider it is the same charge.
-    let known = repository::of_order(&mut tx, order_id).await?;
-    match (paid, known) {
-        (Some(amount_cents), None) => {
-            repository::insert(&mut tx, owned, key, amount_cents).await?;
-            refund_due(&mut tx, (order_id, order_id)).await?;
-        }
-        (None, None) => {
+    // Somebody may have tried again who thought this charge broken off: for the provider it is the same one.
+    if repository::of_order(&mut tx, order_id).await?.is_none() {
+        let Some(amount_cents) = paid else {
             let data = json!({ "userId": user_id, "orderId": order_id });
-            publish(&mut tx, "payment.failed", (format!("order-{order_id}"), 0), &data).await?;
+            publish(&mut tx, "payment.failed", (format!("order-{order_id}"), 1), &data).await?;
             tx.commit().await?;
-            return Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "the card was declined"));
-        }
-        (_, Some(_)) => {}
+            return Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "the card was declined").at("token"));
+        };
+        repository::insert(&mut tx, owned, key, amount_cents).await?;
+        refund_due(&mut tx, (order_id, order_id)).await?;
     }
     let payment =
         repository::of_order(&mut tx, order_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
     tx.commit().await?;
-    Ok(payment)
+    let stands = payment.status == "succeeded";
+    stands.then_some(payment).ok_or_else(|| Problem::conflict("the order was cancelled; the money goes back"))
 }
 
 /// Gives back what is wanted back of these orders.
