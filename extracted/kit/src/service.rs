@@ -1,0 +1,262 @@
+//! What every program of the shop does alike: flags, health, metrics, events, the end.
+
+use std::{collections::BTreeMap, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, FromRef, Request, State as Extracted},
+    http::{HeaderValue, StatusCode, header::SERVER},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use clap::Args;
+use reqwest::{Client, RequestBuilder, Url};
+use serde_json::{Value, json};
+use sqlx::migrate::Migrator;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bus::{self, Bus},
+    database::Database,
+    identity::Sessions,
+    inbox::{Inbox, Module},
+    metrics::{self, Metrics},
+    problem::Problem,
+    query,
+    server::{serve, stop_on_signal},
+    writer::{self, Gate, Owned, State, Writers},
+};
+
+/// Says that a request comes from one of us, where that is not plain from its address.
+const INTERNAL: &str = "x-internal-token";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The flags of every service.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one. The bound address is printed on stderr
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The own database: a `SQLite` file, made when missing, or `postgres://...`
+    #[arg(long, env = "DATABASE_URL")]
+    pub database: String,
+    /// The monolith: asked for sessions, and the other side of every hand-over
+    #[arg(long, env = "LEGACY_URL", default_value = "http://127.0.0.1:3000")]
+    pub legacy: Url,
+    /// Where events go to
+    #[command(flatten)]
+    pub events: Events,
+}
+
+/// How events travel.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Events {
+    /// `http`, or the NATS server as `nats://HOST:PORT`
+    #[arg(long, env = "BUS", default_value = "http")]
+    pub bus: Bus,
+    /// Who gets every event over HTTP; once for each
+    #[arg(long = "subscriber", env = "SUBSCRIBERS", value_delimiter = ',')]
+    pub subscribers: Vec<Url>,
+}
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct Kit {
+    /// The name in the `Server` field and in metrics.
+    pub name: &'static str,
+    /// The own database.
+    pub database: Database,
+    /// For requests to others.
+    pub client: Client,
+    /// Who writes what.
+    pub writers: Writers,
+    /// Ends streams that would otherwise outlive the server.
+    pub stop: CancellationToken,
+}
+
+impl Kit {
+    /// Puts the parts together and writes down who writes at first.
+    pub async fn new(
+        name: &'static str,
+        database: Database,
+        (module, owned): (Arc<dyn Module>, &'static [Owned]),
+        (other, at_first): (BTreeMap<&'static str, Url>, State),
+        stop: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let client = client()?;
+        let writers = Writers::new((database.clone(), client.clone()), module, owned, other);
+        writers.begin(at_first).await?;
+        Ok(Self { name, database, client, writers, stop })
+    }
+
+    /// The gate before the routes of a module.
+    pub fn gate(&self, module: &'static str) -> Gate {
+        Gate { writers: self.writers.clone(), module, reads_write: false }
+    }
+
+    /// The whole HTTP surface: the program's own routes, with health, metrics and what only we ask.
+    pub fn app(&self, own: Router, inbox: Inbox) -> Result<Router, Failure> {
+        let metrics = Metrics::new(self.name)?;
+        let inside = bus::routes(inbox).merge(writer::routes(self.writers.clone()));
+        Ok(own
+            .merge(inside.layer(middleware::from_fn(inside_only)))
+            .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
+            .merge(Router::new().route("/readyz", get(ready)).with_state(self.database.clone()))
+            .merge(Router::new().route("/metrics", get(metrics::show)).with_state(metrics.clone()))
+            .fallback(|| async { Problem::not_found("page") })
+            .method_not_allowed_fallback(|| async {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+            })
+            .layer(middleware::from_fn_with_state(metrics, metrics::observe))
+            .layer(middleware::map_response_with_state(self.name, sign)))
+    }
+
+    /// Begins to send and to receive events.
+    pub fn start_events(&self, events: &Events, inbox: Inbox) {
+        let stores = (self.database.clone(), inbox);
+        bus::start(
+            &events.bus,
+            self.name,
+            stores,
+            events.subscribers.clone(),
+            &self.client,
+            self.stop.clone(),
+        );
+    }
+}
+
+impl FromRef<Kit> for Database {
+    fn from_ref(kit: &Kit) -> Self {
+        kit.database.clone()
+    }
+}
+
+/// A service as its crate describes it.
+pub struct Service {
+    /// Such as `boxoffice-orders`.
+    pub name: &'static str,
+    /// The tables of its own.
+    pub migrations: Migrator,
+    /// The modules whose writer it can become.
+    pub owned: &'static [Owned],
+}
+
+/// A running service's parts before it listens: see [`run`].
+pub struct Parts {
+    /// What handlers reach.
+    pub kit: Kit,
+    /// Asks the monolith whose session a cookie is.
+    pub sessions: Sessions,
+}
+
+/// The whole life of a service's process: `module` is made from its database, `routes` from its parts.
+pub async fn run<M: Module>(
+    service: Service,
+    options: Options,
+    module: impl FnOnce(&Database) -> M,
+    routes: impl FnOnce(&Parts) -> Router,
+) -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let ended = async {
+        let stop = stop_on_signal()?;
+        let database = Database::open(&options.database, service.migrations).await?;
+        let listener = bind(options.listen).await?;
+        let module: Arc<dyn Module> = Arc::new(module(&database));
+        let (app, _) =
+            assemble((service.name, service.owned), &options, database.clone(), module, routes, stop.clone())
+                .await?;
+        serve(listener, app, stop).await?;
+        database.close().await;
+        Ok::<_, Failure>(())
+    }
+    .await;
+    exit_code(ended)
+}
+
+/// The application of a service, its events on their way: what [`run`] serves, for tests without a process too.
+pub async fn assemble(
+    (name, owned): (&'static str, &'static [Owned]),
+    options: &Options,
+    database: Database,
+    module: Arc<dyn Module>,
+    routes: impl FnOnce(&Parts) -> Router,
+    stop: CancellationToken,
+) -> Result<(Router, Kit), Failure> {
+    let other = owned.iter().map(|owned| (owned.name, options.legacy.clone())).collect();
+    let inbox = Inbox::new(database.clone(), module.clone());
+    let kit = Kit::new(name, database, (module, owned), (other, State::Replica), stop).await?;
+    let sessions = Sessions::new(options.legacy.clone(), kit.client.clone());
+    let parts = Parts { kit: kit.clone(), sessions };
+    let app = kit.app(routes(&parts), inbox.clone())?;
+    kit.start_events(&options.events, inbox);
+    Ok((app, kit))
+}
+
+/// Why a program cannot run.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Says on stderr why a program ended.
+pub fn exit_code(ended: Result<(), Failure>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes a port.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
+/// A client for requests between the programs of the shop.
+pub fn client() -> reqwest::Result<Client> {
+    Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+/// Adds the word that [`inside_only`] asks for, when there is one (`INTERNAL_TOKEN`).
+pub fn internal(request: RequestBuilder) -> RequestBuilder {
+    match std::env::var("INTERNAL_TOKEN") {
+        Ok(token) => request.header(INTERNAL, token),
+        Err(_) => request,
+    }
+}
+
+/// A layer for routes that only the programs of the shop may ask: by `INTERNAL_TOKEN`, else from this machine and not
+/// through a proxy. A proxy on this machine is loopback too; what it forwards comes from somewhere else.
+pub async fn inside_only(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let inside = if let Ok(token) = std::env::var("INTERNAL_TOKEN") {
+        headers.get(INTERNAL).is_some_and(|given| given.as_bytes() == token.as_bytes())
+    } else {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let forwarded =
+            ["forwarded", "x-forwarded-for", "via"].iter().any(|name| headers.contains_key(*name));
+        peer.is_some_and(|peer| peer.0.ip().is_loopback()) && !forwarded
+    };
+    if inside { next.run(request).await } else { Problem::not_found("page").into_response() }
+}
+
+async fn ready(Extracted(database): Extracted<Database>) -> Result<Json<Value>, Problem> {
+    match query!("SELECT 1").execute(&database.read).await {
+        Ok(_) => Ok(Json(json!({ "status": "ready" }))),
+        Err(error) => {
+            tracing::warn!("not ready: {error}");
+            Err(Problem::unavailable("the database does not answer"))
+        }
+    }
+}
+
+/// Every answer says who made it; one that was passed on has said so already.
+async fn sign(Extracted(name): Extracted<&'static str>, mut response: Response) -> Response {
+    response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(name));
+    response
+}
