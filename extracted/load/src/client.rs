@@ -102,9 +102,7 @@ pub(crate) fn session_of(user: u32) -> String {
 /// What the payment provider writes into `X-Pay-Signature`: hex HMAC-SHA256 of the raw body.
 pub fn signature(secret: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let tag = hmac::sign(&key, body.as_bytes());
-    let digits = tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    hex::encode(hmac::sign(&key, body.as_bytes()))
 }
 
 /// An error with everything below it: the top alone says "error sending request".

@@ -13,6 +13,9 @@ const PAGE: usize = 100;
 /// The shop's clock and ours are the same within this.
 const EDGE_MS: i64 = 1_000;
 
+/// The status in the books of an order whose payment was acknowledged and that was not seen complete yet.
+pub(crate) const PAID: &str = "paid";
+
 /// An order as the API tells it, as far as the books go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -186,14 +189,16 @@ impl Ledger {
 
     /// Whether a booked order may look like this now.
     pub(crate) fn may_be(&self, booked: &Order, now: &Order) -> bool {
-        let paid = self.payments.get(&booked.id);
+        let refunded = self.payments.get(&booked.id).is_some_and(|paid| !paid.stands());
         let status = booked.status == now.status
             || self.unsure.contains(&now.id)
             || match (&*booked.status, &*now.status) {
                 ("awaiting_payment", "complete") => self.keys.contains_key(&now.id),
                 ("awaiting_payment", "cancelled") => booked.is_late(),
-                // Its payment came too late: whether the money was given back is another question.
-                ("complete", "cancelled") => booked.is_late() || paid.is_some_and(|paid| !paid.stands()),
+                (PAID, "complete") => true,
+                // Heard of too late: whether the money was given back is another question.
+                (PAID, "cancelled") => booked.is_late() || refunded,
+                ("complete", "cancelled") => refunded,
                 _ => false,
             };
         status && (booked.number, booked.total_cents) == (now.number, now.total_cents)
