@@ -1,9 +1,11 @@
 //! What the events of others mean for users. Everybody notes what is to be told; only the writer of record sends it.
 
-use boxoffice_kit::{Connection, Event, Problem, async_trait, inbox::Module, query, query_as};
+use boxoffice_kit::{
+    Connection, Event, Problem, async_trait, database::Flag, inbox::Module, query, query_as,
+};
 use serde::Deserialize;
 
-use crate::{Notification, tell};
+use crate::{Notification, Row, tell};
 
 /// What arrives from the bus.
 pub struct Listener;
@@ -55,7 +57,7 @@ impl Module for Listener {
 
     async fn replay(&self, tx: &mut Connection, _: &str, offset: i64, limit: i64) -> Result<i64, Problem> {
         let sql = "SELECT * FROM notifications WHERE state = 'sent' ORDER BY id LIMIT $1 OFFSET $2";
-        let rows: Vec<Notification> = query_as!(sql, limit, offset).fetch_all(&mut *tx).await?;
+        let rows: Vec<Row> = query_as!(sql, limit, offset).fetch_all(&mut *tx).await?;
         for row in &rows {
             tell(tx, row).await?;
         }
@@ -64,7 +66,7 @@ impl Module for Listener {
 }
 
 /// What is to be sent. By its id it is noted once, however often and by whomever it is heard.
-fn note(event: &Event) -> Result<Notification, Problem> {
+fn note(event: &Event) -> Result<Row, Problem> {
     let Told { user_id, about } = event.data()?;
     let money = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
     let (id, subject, body) = match about {
@@ -85,26 +87,28 @@ fn note(event: &Event) -> Result<Notification, Problem> {
     };
     let (kind, state) = (event.kind.clone(), "pending".to_owned());
     let created_at = format!("{:.6}", event.occurred_at);
-    Ok(Notification { id, user_id, kind, subject, body, read: 0, state, version: 1, created_at })
+    let notification = Notification { id, kind, subject, body, read: Flag(false), created_at };
+    Ok(Row { user_id, notification, state, version: 1 })
 }
 
 /// Stores a row unless it is known as well or better.
-async fn store(tx: &mut Connection, row: &Notification) -> sqlx::Result<()> {
+async fn store(tx: &mut Connection, row: &Row) -> sqlx::Result<()> {
+    let Notification { id, kind, subject, body, read, created_at } = &row.notification;
     query!(
         "INSERT INTO notifications (id, user_id, kind, subject, body, read, state, version, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, body = excluded.body, read = excluded.read,
              state = excluded.state, version = excluded.version, created_at = excluded.created_at
          WHERE notifications.version < excluded.version",
-        &row.id,
+        id,
         row.user_id,
-        &row.kind,
-        &row.subject,
-        &row.body,
-        row.read,
+        kind,
+        subject,
+        body,
+        i64::from(read.0),
         &row.state,
         row.version,
-        &row.created_at
+        created_at
     )
     .execute(tx)
     .await

@@ -14,7 +14,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use axum::Router;
 use boxoffice_kit::{
-    Connection, Database, Problem, publish,
+    Connection, Database, Problem,
+    database::Flag,
+    publish,
     service::{Failure, Kit, Options, Parts, Service, assemble},
     writer::Owned,
 };
@@ -28,23 +30,34 @@ pub use self::{heard::Listener, sender::send_pending};
 #[derive(Args, Clone, Debug, Default)]
 pub struct Settings {
     /// The stand-in for a mail server: a folder that gets a file for each. Without it they are only marked as sent
-    #[arg(long, env = "BOXOFFICE_MAIL")]
+    #[arg(long, env = "MAIL")]
     pub mail: Option<PathBuf>,
 }
 
-/// A row, as it is stored and as `notification.sent` carries it.
+/// As its reader sees it.
 #[derive(Serialize, Deserialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
 struct Notification {
+    /// Says of what it tells, such as `order-17-created`.
     id: String,
-    user_id: i64,
     kind: String,
     subject: String,
     body: String,
-    read: i64,
+    #[sqlx(try_from = "i64")]
+    read: Flag,
+    created_at: String,
+}
+
+/// The whole row, as it is stored and as `notification.sent` carries it.
+#[derive(Serialize, Deserialize, sqlx::FromRow)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    user_id: i64,
+    #[serde(flatten)]
+    #[sqlx(flatten)]
+    notification: Notification,
     state: String,
     version: i64,
-    created_at: String,
 }
 
 /// What `boxoffice_kit::service::run` needs to know.
@@ -77,6 +90,7 @@ pub fn routes(parts: &Parts, settings: Settings) -> Router {
 }
 
 /// Tells that a notification was sent, or read.
-async fn tell(tx: &mut Connection, row: &Notification) -> Result<(), Problem> {
-    publish(tx, "notification.sent", (format!("notification-{}", row.id), row.version), row).await
+async fn tell(tx: &mut Connection, row: &Row) -> Result<(), Problem> {
+    publish(tx, "notification.sent", (format!("notification-{}", row.notification.id), row.version), row)
+        .await
 }

@@ -17,7 +17,7 @@ use boxoffice_kit::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Notification, tell};
+use crate::{Notification, Row, tell};
 
 const LIST_MAX: i64 = 100;
 
@@ -36,21 +36,9 @@ pub(crate) fn routes(parts: &Parts) -> Router {
         .with_state(Reach { database: parts.kit.database.clone(), sessions: parts.sessions.clone() })
 }
 
-/// As its reader sees it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown {
-    id: String,
-    kind: String,
-    subject: String,
-    body: String,
-    read: bool,
-    created_at: String,
-}
-
 #[derive(Serialize)]
 struct Listing {
-    notifications: Vec<Shown>,
+    notifications: Vec<Notification>,
     unread: i64,
 }
 
@@ -60,13 +48,9 @@ async fn list(
     SignedIn(user): SignedIn,
 ) -> Result<Answer<Listing>, Problem> {
     let sql = "SELECT * FROM notifications WHERE user_id = $1 AND state = 'sent' ORDER BY created_at DESC, id DESC LIMIT $2";
-    let rows: Vec<Notification> = query_as!(sql, user.id, LIST_MAX).fetch_all(&database.read).await?;
-    let shown = |row| {
-        let Notification { id, kind, subject, body, read, created_at, .. } = row;
-        Shown { id, kind, subject, body, read: read == 1, created_at }
-    };
+    let notifications = query_as!(sql, user.id, LIST_MAX).fetch_all(&database.read).await?;
     let unread = count_unread(&database, user.id).await?;
-    Ok(Answer(Listing { notifications: rows.into_iter().map(shown).collect(), unread }))
+    Ok(Answer(Listing { notifications, unread }))
 }
 
 async fn unread(
@@ -91,7 +75,7 @@ async fn read(
     hold(&mut tx, "notifications").await?;
     let sql = "UPDATE notifications SET version = version + 1 - read, read = 1
                WHERE id = $1 AND user_id = $2 AND state = 'sent' RETURNING *";
-    let row: Option<Notification> = query_as!(sql, id, user.id).fetch_optional(&mut *tx).await?;
+    let row: Option<Row> = query_as!(sql, id, user.id).fetch_optional(&mut *tx).await?;
     tell(&mut tx, &row.ok_or_else(|| Problem::not_found("notification"))?).await?;
     tx.commit().await?;
     Ok(Answer(json!({})))

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use boxoffice_kit::{Database, Problem, query_as, scalar, writer::is_here};
 
-use crate::{Notification, tell};
+use crate::{Notification, Row, tell};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const AT_ONCE: i64 = 50; // others want to write in between
@@ -31,17 +31,17 @@ pub async fn send_pending(database: &Database, mail: Option<&PathBuf>) -> Result
             return Ok(());
         }
         let sql = "SELECT * FROM notifications WHERE state = 'pending' ORDER BY created_at, id LIMIT $1";
-        let pending: Vec<Notification> = query_as!(sql, AT_ONCE).fetch_all(&mut *tx).await?;
+        let pending: Vec<Row> = query_as!(sql, AT_ONCE).fetch_all(&mut *tx).await?;
         for row in pending {
             let sql = "SELECT name || ' <' || email || '>' FROM contacts WHERE user_id = $1";
             let to: Option<String> = scalar!(sql, row.user_id).fetch_optional(&mut *tx).await?;
             if let Some(folder) = mail {
                 let to = to.unwrap_or_else(|| format!("user {}", row.user_id));
-                write(folder, &to, &row).await.map_err(|error| Problem::internal(&error))?;
+                write(folder, &to, &row.notification).await.map_err(|error| Problem::internal(&error))?;
             }
             let sql =
                 "UPDATE notifications SET state = 'sent', version = version + 1 WHERE id = $1 RETURNING *";
-            let sent: Notification = query_as!(sql, row.id).fetch_one(&mut *tx).await?;
+            let sent: Row = query_as!(sql, row.notification.id).fetch_one(&mut *tx).await?;
             tell(&mut tx, &sent).await?;
         }
         tx.commit().await?;

@@ -27,7 +27,7 @@ fn order(what: &str) -> Event {
     event(&format!("order.{what}"), "order-17", 1, json!({ "userId": 3, "order": order }))
 }
 
-fn sent(id: &str, read: i64, version: i64) -> Event {
+fn sent(id: &str, read: bool, version: i64) -> Event {
     let row = json!({
         "id": id, "userId": 3, "kind": "order.created", "subject": "S", "body": "B", "read": read, "state": "sent",
         "version": version, "createdAt": "2026-01-01T00:00:00.000000Z",
@@ -63,7 +63,7 @@ async fn what_was_noted_as_a_replica_is_sent_on_taking_over_and_left_on_giving()
             Trial::open(&place, &carrier, &legacy, |options, stop| app(options, with_mail, stop)).await;
         trial.send(&order("created")).await;
         trial.send(&order("completed")).await;
-        trial.send(&sent("order-17-created", 0, 2)).await; // by the other side
+        trial.send(&sent("order-17-created", false, 2)).await; // by the other side
         let listed = trial.request(Method::GET, "/api/notifications").header("cookie", "session=user-3");
         assert_eq!(
             listed.send().await.unwrap().text().await.unwrap(),
@@ -119,8 +119,8 @@ async fn whatever_the_bus_does_the_notifications_are_the_same() {
     let events = [
         registered("", 1),
         order("created"),
-        sent("order-17-created", 0, 2),
-        sent("order-17-created", 1, 3),
+        sent("order-17-created", false, 2),
+        sent("order-17-created", true, 3),
         order("completed"),
         refunded(),
         registered("Ada", 2),
