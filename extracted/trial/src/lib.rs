@@ -2,11 +2,11 @@
 //!
 //! | part | job |
 //! |---|---|
-//! | [`Place`], [`places`] | a fresh `SQLite` file; a fresh PostgreSQL database when `BOXOFFICE_TEST_POSTGRES` says where |
-//! | [`Carrier`], [`settings`] | the bus: HTTP, or a NATS server of the test's own |
+//! | `place`: [`Place`], [`places`] | a fresh `SQLite` file; a fresh PostgreSQL database when `BOXOFFICE_TEST_POSTGRES` says where |
+//! | `bus`: [`Carrier`], [`settings`] | the bus: HTTP, or a NATS server of the test's own |
 //! | [`Trial`] | the program under test, its requests and its events |
-//! | [`events_mistreated`], [`poison_put_aside`], [`ends_while_publishing`] | what every program must survive |
-//! | [`Legacy`] | the stand-in: sessions, keys, hand-overs, scripted answers; it records what it was sent |
+//! | `legacy`: [`Legacy`] | the stand-in: sessions, keys, hand-overs, scripted answers; it records what it was sent |
+//! | `mishap`: [`events_mistreated`], [`poison_put_aside`], [`ends_while_publishing`] | what no program may be troubled by |
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod bus;
