@@ -9,7 +9,7 @@ use axum::Router;
 use boxoffice_kit::{
     Connection, Database, Event, Problem, async_trait,
     inbox::Module,
-    publish, query, query_as,
+    publish, query, query_as, scalar,
     service::{Failure, Kit, Options, Parts, Service, assemble},
     writer::{Owned, is_here},
 };
@@ -95,12 +95,17 @@ async fn run(database: Database) {
     }
 }
 
-async fn tell(database: &Database) -> Result<(), Problem> {
+/// Tells what is due and not told yet, or ten seconds ago.
+pub async fn tell(database: &Database) -> Result<(), Problem> {
+    let now = Timestamp::now().as_millisecond();
+    let due = scalar!("SELECT count(*) FROM timers WHERE closed = 0 AND due_at <= $1", now);
+    if due.fetch_one(&database.read).await.map(|due: i64| due == 0)? {
+        return Ok(());
+    }
     let mut tx = database.begin().await?;
     if !is_here(&mut tx, "expiration").await? {
         return Ok(());
     }
-    let now = Timestamp::now().as_millisecond();
     let due = query_as!(
         "UPDATE timers SET due_at = $1, told = told + 1 WHERE closed = 0 AND due_at <= $2 RETURNING order_id, told",
         now + AGAIN_AFTER_MS,

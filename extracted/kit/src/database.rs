@@ -1,5 +1,6 @@
 //! A SQLite file or a PostgreSQL database, by the same statements.
 
+use serde::{Deserialize, Serialize};
 use sqlx::{
     Any, AnyConnection, AnyPool, Executor, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
@@ -43,6 +44,20 @@ pub struct Database {
     /// polls, so that under load some writer would lose every round.
     pub write: AnyPool,
     begin: &'static str,
+}
+
+/// Yes or no: 1 or 0 in the database, true or false in JSON. With `#[sqlx(try_from = "i64")]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flag(
+    /// True for yes.
+    pub bool,
+);
+
+impl From<i64> for Flag {
+    fn from(stored: i64) -> Self {
+        Self(stored != 0)
+    }
 }
 
 /// Why the database cannot be used.
@@ -103,21 +118,6 @@ pub async fn next_id(connection: &mut Connection, counter: &str) -> sqlx::Result
     scalar!("UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value", counter)
         .fetch_one(connection)
         .await
-}
-
-/// A yes or no that is 1 or 0 in the database, and true or false outside: `#[serde(with = "flag")]`.
-pub mod flag {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    /// As JSON has it.
-    pub fn serialize<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bool(*value != 0)
-    }
-
-    /// As the database has it.
-    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<i64, D::Error> {
-        bool::deserialize(deserializer).map(i64::from)
-    }
 }
 
 fn sqlite_url(file: &str) -> String {

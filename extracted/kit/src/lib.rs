@@ -26,7 +26,7 @@ pub mod server;
 pub mod service;
 pub mod writer;
 
-pub use database::{Connection, Database, Tx, flag, next_id};
+pub use database::{Connection, Database, Tx, next_id};
 pub use event::{Event, publish};
 pub use problem::Problem;
 pub use {async_trait::async_trait, sqlx};

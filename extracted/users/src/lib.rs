@@ -37,10 +37,10 @@ pub fn service() -> Service {
     const OWNED: &[Owned] = &[Owned {
         name: "users",
         fingerprint: &[
-            "SELECT CAST(id AS TEXT) || '|' || email || '|' || name || '|' || CAST(version AS TEXT) FROM users",
-            "SELECT token_hash || '|' || CAST(user_id AS TEXT) || '|' || CAST(ended AS TEXT) FROM sessions",
+            "SELECT id || '|' || email || '|' || name || '|' || version FROM users",
+            "SELECT token_hash || '|' || user_id || '|' || ended FROM sessions",
         ],
-        counters: &[("users", "SELECT CAST(coalesce(max(id), 0) AS BIGINT) FROM users")],
+        counters: &[("users", "SELECT coalesce(max(id), 0) FROM users")],
     }];
     Service { name: "boxoffice-users", migrations: sqlx::migrate!(), owned: OWNED }
 }
@@ -75,8 +75,11 @@ impl Module for Replica {
     }
 
     async fn replay(&self, tx: &mut Connection, _: &str, offset: i64, limit: i64) -> Result<i64, Problem> {
+        // First the users, then the sessions.
         let users = repository::users(tx, offset, limit).await?;
-        let sessions = repository::sessions(tx, offset, limit).await?;
+        let told = i64::try_from(users.len()).unwrap_or(limit);
+        let before = repository::count_users(tx).await?;
+        let sessions = repository::sessions(tx, (offset - before).max(0), limit - told).await?;
         for user in &users {
             repository::tell_registered(tx, user).await?;
             repository::tell_user(tx, user).await?;
@@ -84,6 +87,6 @@ impl Module for Replica {
         for session in &sessions {
             repository::tell_session(tx, session).await?;
         }
-        Ok(i64::try_from(users.len().max(sessions.len())).unwrap_or(limit))
+        Ok(told + i64::try_from(sessions.len()).unwrap_or(limit))
     }
 }

@@ -1,6 +1,8 @@
 //! The tables `users`, `sessions` and `keys`; with each change, the event that tells of it.
 
-use boxoffice_kit::{Connection, Database, Problem, flag, identity::User, publish, query, query_as, scalar};
+use boxoffice_kit::{
+    Connection, Database, Problem, database::Flag, identity::User, publish, query, query_as, scalar,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::Result;
@@ -23,8 +25,8 @@ pub(crate) struct Account {
 pub(crate) struct Session {
     pub(crate) token_hash: String,
     pub(crate) user_id: i64,
-    #[serde(with = "flag")]
-    pub(crate) ended: i64,
+    #[sqlx(try_from = "i64")]
+    pub(crate) ended: Flag,
     pub(crate) version: i64,
     pub(crate) created_at: String,
 }
@@ -60,7 +62,7 @@ pub(crate) async fn store_session(tx: &mut Connection, session: &Session) -> Res
          WHERE sessions.version < excluded.version",
         &session.token_hash,
         session.user_id,
-        session.ended,
+        i64::from(session.ended.0),
         session.version,
         &session.created_at
     )
@@ -122,6 +124,10 @@ pub(crate) async fn user_by_session(database: &Database, token_hash: &str) -> Re
 
 pub(crate) async fn users(tx: &mut Connection, offset: i64, limit: i64) -> Result<Vec<Account>> {
     query_as!("SELECT * FROM users ORDER BY id LIMIT $1 OFFSET $2", limit, offset).fetch_all(tx).await
+}
+
+pub(crate) async fn count_users(tx: &mut Connection) -> Result<i64> {
+    scalar!("SELECT count(*) FROM users").fetch_one(tx).await
 }
 
 pub(crate) async fn sessions(tx: &mut Connection, offset: i64, limit: i64) -> Result<Vec<Session>> {

@@ -12,6 +12,7 @@ use axum::{
 };
 use boxoffice_kit::{
     Connection, Problem, Tx,
+    database::Flag,
     identity::{Identified, Sessions, SignedIn, Signer, User, session_token, token_hash},
     next_id,
     problem::Json,
@@ -127,7 +128,7 @@ async fn sign_out(
     if let Some(token) = session_token(&headers) {
         let mut tx = users.begin().await?;
         if let Some(session) = repository::session(&mut tx, &token_hash(token)).await? {
-            let ended = Session { ended: 1, version: session.version + 1, ..session };
+            let ended = Session { ended: Flag(true), version: session.version + 1, ..session };
             repository::save_session(&mut tx, &ended).await?;
         }
         tx.commit().await?;
@@ -142,12 +143,12 @@ async fn current_user(Visitor(user): Visitor) -> impl IntoResponse {
 async fn change_me(
     Visitor(user): Visitor,
     Extracted(users): Extracted<Users>,
-    Json(change): Json<Change>,
+    change: Result<Json<Change>, Problem>,
 ) -> Result<Answer<User>, Problem> {
     let user = user.ok_or_else(Problem::not_signed_in)?;
-    let name = change.name.trim().to_owned();
-    if name.chars().count() > NAME_MAX {
-        return Err(Problem::invalid("name", "must have at most 100 characters"));
+    let name = change?.0.name.trim().to_owned();
+    if name.is_empty() || name.len() > NAME_MAX {
+        return Err(Problem::invalid("name", "must have 1 to 100 characters"));
     }
     let mut tx = users.begin().await?;
     let account = users.change(&mut tx, user.id, |account| account.name = name).await?;
@@ -193,7 +194,8 @@ impl Users {
         getrandom::fill(&mut token).map_err(|error| Problem::internal(&error))?;
         let token = hex::encode(token);
         let created_at = Timestamp::now().to_string();
-        let session = Session { token_hash: token_hash(&token), user_id, ended: 0, version: 1, created_at };
+        let session =
+            Session { token_hash: token_hash(&token), user_id, ended: Flag(false), version: 1, created_at };
         repository::save_session(tx, &session).await?;
         Ok(self.cookie(&token))
     }

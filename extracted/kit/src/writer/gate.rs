@@ -103,6 +103,7 @@ impl Gate {
         let path = path.path_and_query().map_or("/", |path| path.as_str());
         let address = format!("{}{path}", other.as_str().trim_end_matches('/'));
         let mut headers = kept(&asked.parts.headers);
+        headers.remove(CONTENT_LENGTH); // the client writes its own
         headers.insert(PASSED_ON, HeaderValue::from(passes));
         let request = self.writers.client.request(asked.parts.method.clone(), address);
         let answer = internal(request.headers(headers).body(asked.body.clone())).send().await?;
@@ -123,7 +124,7 @@ impl Asked {
 /// Without what belongs to one connection.
 fn kept(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
-    for name in [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING] {
+    for name in [CONNECTION, HOST, TRANSFER_ENCODING] {
         kept.remove(name);
     }
     kept
