@@ -1,6 +1,6 @@
 //! The tables `tickets` and `stock`.
 
-use boxoffice_kit::{Connection, Problem, next_id, publish, query, query_as, scalar};
+use boxoffice_kit::{Connection, Problem, database::Flag, next_id, publish, query, query_as, scalar};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,8 @@ pub(crate) struct Row {
     owner_id: i64,
     views: i64,
     capacity: i64,
-    #[serde(with = "boxoffice_kit::flag")]
-    deleted: i64,
+    #[sqlx(try_from = "i64")]
+    deleted: Flag,
     version: i64,
     created_at: String,
 }
@@ -122,7 +122,7 @@ pub(crate) async fn store(tx: &mut Connection, row: Row) -> sqlx::Result<()> {
         row.price_cents,
         row.owner_id,
         row.views,
-        row.deleted,
+        i64::from(row.deleted.0),
         row.version,
         row.created_at
     );

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use boxoffice_kit::{
     Connection, Database, Event, Problem, async_trait,
+    database::Flag,
     inbox::Module,
     service::{Failure, Kit, Options, Service, assemble},
     writer::{Owned, is_here},
@@ -57,8 +58,7 @@ struct Order {
 struct Ticket {
     id: i64,
     capacity: i64,
-    #[serde(with = "boxoffice_kit::flag")]
-    deleted: i64,
+    deleted: Flag,
 }
 
 #[async_trait]
@@ -72,7 +72,7 @@ impl Module for Inventory {
         let order = match event.kind.as_str() {
             "ticket.created" | "ticket.updated" => {
                 let ticket: Ticket = event.data()?;
-                repository::insert(tx, ticket.id, ticket.capacity, ticket.deleted).await?;
+                repository::insert(tx, ticket.id, ticket.capacity, ticket.deleted.0).await?;
                 return if here { repository::announce_new(tx).await } else { Ok(()) };
             }
             "stock.changed" => repository::store(tx, event.data()?).await?,

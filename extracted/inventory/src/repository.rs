@@ -57,10 +57,10 @@ pub(crate) async fn availability(
 }
 
 /// A new ticket has all of its capacity left; one that was taken off sale stays so, whatever comes late.
-pub(crate) async fn insert(tx: &mut Connection, id: i64, capacity: i64, deleted: i64) -> sqlx::Result<()> {
+pub(crate) async fn insert(tx: &mut Connection, id: i64, capacity: i64, deleted: bool) -> sqlx::Result<()> {
     let sql = "INSERT INTO stock (ticket_id, capacity, deleted) VALUES ($1, $2, $3)
                ON CONFLICT (ticket_id) DO UPDATE SET deleted = 1 WHERE excluded.deleted = 1";
-    query!(sql, id, capacity, deleted).execute(tx).await.map(drop)
+    query!(sql, id, capacity, i64::from(deleted)).execute(tx).await.map(drop)
 }
 
 /// Tells of tickets whose stock nobody has told of.

@@ -77,9 +77,7 @@ async fn reserve(
     if repository::is_reserved(&mut tx, order_id).await? {
         return Ok(Answer(json!({})));
     }
-    let mut items: Vec<_> = items.iter().enumerate().collect();
-    items.sort_unstable_by_key(|(_, line)| line.ticket_id);
-    for (place, line) in items {
+    for (place, line) in items.iter().enumerate() {
         let field = || format!("items[{place}].quantity");
         if line.quantity < 1 {
             return Err(Problem::invalid(field(), "must be 1 or more"));

@@ -1,6 +1,6 @@
 //! The tables `payments`, `attempts`, `refunds_wanted` and `orders`.
 
-use boxoffice_kit::{Connection, Problem, next_id, publish, query, query_as, scalar};
+use boxoffice_kit::{Connection, Problem, database::Flag, next_id, publish, query, query_as, scalar};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ pub(crate) struct Payment {
     pub(crate) order_id: i64,
     amount_cents: i64,
     pub(crate) status: String,
-    #[serde(with = "boxoffice_kit::flag")]
-    settled: i64,
+    #[sqlx(try_from = "i64")]
+    settled: Flag,
     created_at: String,
 }
 
@@ -26,8 +26,8 @@ pub(crate) struct Payment {
 pub(crate) struct Row {
     user_id: i64,
     idempotency_key: String,
-    #[serde(with = "boxoffice_kit::flag")]
-    refund_wanted: i64,
+    #[sqlx(try_from = "i64")]
+    refund_wanted: Flag,
     #[sqlx(flatten)]
     pub(crate) payment: Payment,
     version: i64,
@@ -173,7 +173,7 @@ pub(crate) async fn store(tx: &mut Connection, row: &Row) -> sqlx::Result<()> {
                WHERE payments.version < excluded.version";
     query!(sql, payment.id, payment.order_id, row.user_id, &row.idempotency_key, payment.amount_cents)
         .bind(&payment.status)
-        .bind(payment.settled)
+        .bind(i64::from(payment.settled.0))
         .bind(row.version)
         .bind(&payment.created_at)
         .execute(&mut *tx)
