@@ -32,6 +32,7 @@ use boxoffice_kit::{
     writer::Owned,
 };
 use clap::Args;
+use jiff::SignedDuration;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 
@@ -66,8 +67,8 @@ pub struct Settings {
     #[arg(long, env = "INVENTORY_URL")]
     pub inventory: Option<Url>,
     /// How long an unpaid order holds its tickets
-    #[arg(long, value_name = "SECONDS", env = "PAY_WITHIN", default_value_t = 900)]
-    pub pay_within: u32,
+    #[arg(long, env = "PAY_WITHIN", default_value = "15m")]
+    pub pay_within: SignedDuration,
     /// Work on the monolith's own database, as one of two programs that write it: no events, no replicas
     #[arg(long)]
     pub shared: bool,

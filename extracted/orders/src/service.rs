@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use boxoffice_kit::{Connection, Database, Problem, dry_run::DryRun, identity::User, next_id};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     Settings, events, fee,
@@ -71,8 +71,7 @@ impl Orders {
             None => next_id(&mut tx, "orders").await?,
         };
         let now = Timestamp::now();
-        let pay_within = SignedDuration::from_secs(self.settings.pay_within.into());
-        let until = now.checked_add(pay_within).map_err(|error| Problem::internal(&error))?;
+        let until = now.checked_add(self.settings.pay_within).map_err(|error| Problem::internal(&error))?;
         let order = Order {
             id,
             number: next_id(&mut tx, "order_numbers").await?,

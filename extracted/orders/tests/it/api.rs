@@ -6,6 +6,7 @@ use boxoffice_kit::service::{Events, Options};
 use boxoffice_orders::{Settings, open};
 use boxoffice_trial::{Carrier, places};
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +106,12 @@ async fn a_database_the_monolith_did_not_make_is_not_shared() {
         legacy: "http://127.0.0.1:9".parse().unwrap(),
         events: Events::default(),
     };
-    let settings = Settings { inventory: None, pay_within: 900, shared: true, planted_fee_bug: false };
+    let settings = Settings {
+        inventory: None,
+        pay_within: SignedDuration::from_mins(15),
+        shared: true,
+        planted_fee_bug: false,
+    };
     let refused = open(options, settings, CancellationToken::new()).await.err().unwrap().to_string();
     assert!(refused.contains("none.sqlite") && refused.contains("hint: the monolith makes it"), "{refused}");
 }

@@ -11,6 +11,7 @@ mod stock;
 use boxoffice_kit::{Event, scalar};
 use boxoffice_orders::{Settings, open};
 use boxoffice_trial::{Carrier, Legacy, Place, Trial, event};
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -66,7 +67,8 @@ impl Shop {
 
 async fn start(place: &Place, carrier: &Carrier, others: (&Legacy, &Stock), planted_fee_bug: bool) -> Trial {
     let inventory = Some(others.1.address.parse().unwrap());
-    let settings = Settings { inventory, pay_within: 900, shared: false, planted_fee_bug };
+    let settings =
+        Settings { inventory, pay_within: SignedDuration::from_mins(15), shared: false, planted_fee_bug };
     Trial::open(place, carrier, others.0, |options, stop| open(options, settings, stop)).await
 }
 
