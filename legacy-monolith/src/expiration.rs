@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::orders;
 
 /// Nothing but the task itself is handed over.
-pub(crate) const OWNED: writer::Owned =
-    writer::Owned { name: "expiration", fingerprint: &[], counters: &[] };
+pub(crate) const OWNED: writer::Owned = writer::Owned { name: "expiration", fingerprint: &[], counters: &[] };
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the writer of orders may take until it is told again.
@@ -59,7 +58,13 @@ impl Local {
                 self.orders.expire(&mut tx, id).await?;
             } else if !told.contains_key(&id) {
                 told.insert(id, Instant::now());
-                publish(&mut tx, "expiration.complete", (format!("order-{id}"), 1), &Expired { order_id: id }).await?;
+                publish(
+                    &mut tx,
+                    "expiration.complete",
+                    (format!("order-{id}"), 1),
+                    &Expired { order_id: id },
+                )
+                .await?;
             }
             tx.commit().await?;
         }

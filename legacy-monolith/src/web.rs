@@ -12,10 +12,11 @@ use axum::{
     routing::get,
 };
 
+use boxoffice_kit::Problem;
+
 use crate::{
     app::Shop,
-    catalog::{Ticket, Wanted},
-    problem::Problem,
+    catalog::{Catalog as _, Ticket, Wanted},
     users::{Credentials, User, Visitor, session_cookie},
 };
 
@@ -67,10 +68,10 @@ async fn signin(
     headers: HeaderMap,
     Form(given): Form<Credentials>,
 ) -> Result<Response, Problem> {
-    match shop.users.sign_in(given).await {
+    match shop.users.now().await?.sign_in(given).await {
         Ok((_, token)) => {
             let location = format!("{}/tickets", own_address(&shop, &headers));
-            let fields = [(LOCATION, location), (SET_COOKIE, session_cookie(&token))];
+            let fields = [(LOCATION, location), (SET_COOKIE, session_cookie(&shop.settings, &token))];
             Ok((StatusCode::SEE_OTHER, fields).into_response())
         }
         Err(problem) if problem.is_callers() => {

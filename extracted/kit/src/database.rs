@@ -1,5 +1,6 @@
 //! A SQLite file or a PostgreSQL database, by the same statements.
 
+use serde::{Deserialize, Serialize};
 use sqlx::{
     Any, AnyConnection, AnyPool, Executor, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
@@ -46,6 +47,20 @@ pub struct Database {
     /// polls, so that under load some writer would lose every round.
     pub write: AnyPool,
     begin: &'static str,
+}
+
+/// Yes or no: 1 or 0 in the database, true or false in JSON. With `#[sqlx(try_from = "i64")]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flag(
+    /// True for yes.
+    pub bool,
+);
+
+impl From<i64> for Flag {
+    fn from(stored: i64) -> Self {
+        Self(stored != 0)
+    }
 }
 
 /// Why the database cannot be used.

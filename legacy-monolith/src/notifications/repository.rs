@@ -75,7 +75,11 @@ pub(super) async fn is_users(connection: &mut Connection, user: i64, id: &str) -
 }
 
 /// A user's, newest first.
-pub(super) async fn list(connection: &mut Connection, user: i64, limit: i64) -> sqlx::Result<Vec<Notification>> {
+pub(super) async fn list(
+    connection: &mut Connection,
+    user: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<Notification>> {
     let sql = "SELECT * FROM notifications WHERE user_id = $1 AND state = 'sent'
                ORDER BY created_at DESC, id DESC LIMIT $2";
     query_as!(sql, user, limit).fetch_all(connection).await

@@ -44,7 +44,8 @@ impl Local {
             writer::hold(&mut tx, "notifications").await?;
             for row in repository::pending(&mut tx, AT_ONCE).await? {
                 self.send(&row).await.map_err(|error| Problem::internal(&error))?;
-                tell(&mut tx, &repository::sent(&mut tx, &row.notification.id).await?).await?;
+                let row = repository::sent(&mut tx, &row.notification.id).await?;
+                tell(&mut tx, &row).await?;
             }
             tx.commit().await?;
         }
@@ -99,5 +100,6 @@ impl Local {
 }
 
 async fn tell(tx: &mut Connection, row: &Row) -> Result<(), Problem> {
-    publish(tx, "notification.sent", (format!("notification-{}", row.notification.id), row.version), row).await
+    publish(tx, "notification.sent", (format!("notification-{}", row.notification.id), row.version), row)
+        .await
 }

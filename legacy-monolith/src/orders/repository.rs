@@ -60,7 +60,8 @@ pub(super) async fn upsert(connection: &mut Connection, placed: &Placed) -> sqlx
 }
 
 pub(super) async fn get(connection: &mut Connection, id: i64) -> sqlx::Result<Option<Placed>> {
-    let sql = "SELECT * FROM orders WHERE id = $1 AND status IN ('awaiting_payment', 'complete', 'cancelled')";
+    let sql =
+        "SELECT * FROM orders WHERE id = $1 AND status IN ('awaiting_payment', 'complete', 'cancelled')";
     let row = query_as!(sql, id).fetch_optional(&mut *connection).await?;
     Ok(with_items(connection, row.into_iter().collect()).await?.pop())
 }
@@ -72,7 +73,8 @@ pub(super) async fn list(
     limit: i64,
     offset: i64,
 ) -> sqlx::Result<Vec<Placed>> {
-    let sql = "SELECT * FROM orders WHERE user_id = $1 AND status IN ('awaiting_payment', 'complete', 'cancelled')
+    let sql =
+        "SELECT * FROM orders WHERE user_id = $1 AND status IN ('awaiting_payment', 'complete', 'cancelled')
                ORDER BY id DESC LIMIT $2 OFFSET $3";
     let rows = query_as!(sql, buyer, limit, offset).fetch_all(&mut *connection).await?;
     with_items(connection, rows).await
@@ -106,13 +108,15 @@ async fn with_items(connection: &mut Connection, rows: Vec<Row>) -> sqlx::Result
 
 /// Whether the order was still open and is closed now. The guard is in the statement: a paid order stays paid.
 pub(super) async fn close(connection: &mut Connection, id: i64, status: &str) -> sqlx::Result<bool> {
-    let sql = "UPDATE orders SET status = $1, version = version + 1 WHERE id = $2 AND status = 'awaiting_payment'";
+    let sql =
+        "UPDATE orders SET status = $1, version = version + 1 WHERE id = $2 AND status = 'awaiting_payment'";
     Ok(query!(sql, status, id).execute(connection).await?.rows_affected() == 1)
 }
 
 /// Orders whose time to be paid was over at `now`.
 pub(super) async fn overdue(connection: &mut Connection, now: &str, limit: i64) -> sqlx::Result<Vec<i64>> {
-    let sql = "SELECT id FROM orders WHERE status = 'awaiting_payment' AND expires_at < $1 ORDER BY id LIMIT $2";
+    let sql =
+        "SELECT id FROM orders WHERE status = 'awaiting_payment' AND expires_at < $1 ORDER BY id LIMIT $2";
     scalar!(sql, now, limit).fetch_all(connection).await
 }
 

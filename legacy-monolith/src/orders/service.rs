@@ -1,15 +1,13 @@
 //! The rules of ordering.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
-use boxoffice_kit::{
-    Connection, Database, Problem, async_trait, identity::User, next_id, publish, writer,
-};
+use boxoffice_kit::{Connection, Database, Problem, async_trait, identity::User, next_id, publish, writer};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Item, LIMIT_DEFAULT, Line, Listing, Order, Orders, Placed, Quote, Wanted, fee, repository};
 use crate::{
-    catalog,
+    catalog::{self, Catalog},
     inventory::{self, Inventory, Outcome},
     notifications::{self, Note},
     seam::Seam,
@@ -26,7 +24,7 @@ pub(crate) struct Local {
     pub(crate) inventory: Seam<inventory::Local, dyn Inventory>,
     pub(crate) notifications: Arc<notifications::Local>,
     /// How long an unpaid order holds its tickets.
-    pub(crate) pay_within: Duration,
+    pub(crate) pay_within: SignedDuration,
 }
 
 impl Local {
@@ -55,13 +53,7 @@ impl Local {
     }
 
     /// One transaction over five modules: what is held and what it costs, the number, the order, what is told of it.
-    async fn place(
-        &self,
-        buyer: &User,
-        id: i64,
-        lines: &[Line],
-        is_held: bool,
-    ) -> Result<Order, Problem> {
+    async fn place(&self, buyer: &User, id: i64, lines: &[Line], is_held: bool) -> Result<Order, Problem> {
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "orders").await?;
         let items = self.priced(&mut tx, lines).await?;
@@ -69,9 +61,7 @@ impl Local {
             self.inventory.local.reserve(&mut tx, id, &stock_lines(lines)).await?;
         }
         let now = Timestamp::now();
-        let until = SignedDuration::try_from(self.pay_within)
-            .and_then(|within| now.checked_add(within))
-            .map_err(|error| Problem::internal(&error))?;
+        let until = now.checked_add(self.pay_within).map_err(|error| Problem::internal(&error))?;
         let order = Order {
             id,
             number: next_id(&mut tx, "order_numbers").await?,
@@ -96,7 +86,8 @@ impl Local {
     pub(crate) async fn cancel(&self, buyer: &User, id: i64) -> Result<Order, Problem> {
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "orders").await?;
-        let before = repository::get(&mut tx, id).await?.ok_or_else(|| Problem::not_found("order"))?.of(buyer)?;
+        let before =
+            repository::get(&mut tx, id).await?.ok_or_else(|| Problem::not_found("order"))?.of(buyer)?;
         let after = match before.status.as_str() {
             "complete" => return Err(Problem::conflict("a complete order cannot be cancelled")),
             "cancelled" => before,
@@ -153,7 +144,8 @@ impl Local {
         let placed = repository::get(tx, id).await?.ok_or_else(|| Problem::not_found("order"))?;
         let complete = placed.order.status == "complete";
         if !complete {
-            publish(tx, "order.refund_requested", (format!("order-{id}"), placed.order.version), &placed).await?;
+            publish(tx, "order.refund_requested", (format!("order-{id}"), placed.order.version), &placed)
+                .await?;
         }
         Ok(complete)
     }

@@ -7,7 +7,7 @@ use boxoffice_kit::{Problem, identity::User};
 use futures_util::{Stream, stream};
 use serde_json::json;
 
-use super::Order;
+use super::{Order, Orders};
 use crate::app::Shop;
 
 /// Another process may change the order in a shared database, so the stream looks there.

@@ -96,7 +96,8 @@ pub(super) async fn refund(connection: &mut Connection, id: i64) -> sqlx::Result
 
 /// Remembers that an order's money is to go back: the payment's id, when there is one that can.
 pub(super) async fn want_refund(connection: &mut Connection, order_id: i64) -> sqlx::Result<Option<i64>> {
-    let sql = "UPDATE payments SET refund_wanted = 1 WHERE order_id = $1 AND status = 'succeeded' RETURNING id";
+    let sql =
+        "UPDATE payments SET refund_wanted = 1 WHERE order_id = $1 AND status = 'succeeded' RETURNING id";
     scalar!(sql, order_id).fetch_optional(connection).await
 }
 
@@ -108,6 +109,7 @@ pub(super) async fn standing(connection: &mut Connection) -> sqlx::Result<Vec<(i
 
 /// Everybody's, oldest first.
 pub(super) async fn all(connection: &mut Connection, offset: i64, limit: i64) -> sqlx::Result<Vec<Paid>> {
-    let sql = "SELECT * FROM payments WHERE status IN ('succeeded', 'refunded') ORDER BY id LIMIT $1 OFFSET $2";
+    let sql =
+        "SELECT * FROM payments WHERE status IN ('succeeded', 'refunded') ORDER BY id LIMIT $1 OFFSET $2";
     query_as!(sql, limit, offset).fetch_all(connection).await
 }

@@ -65,11 +65,7 @@ enum Call {
 }
 
 /// The signature is of the bytes, so they are looked at before anything reads them as JSON.
-async fn settle(
-    State(shop): State<Shop>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Answer<Value>, Problem> {
+async fn settle(State(shop): State<Shop>, headers: HeaderMap, body: Bytes) -> Result<Answer<Value>, Problem> {
     if !shop.payments.is_from_provider(&body, text(&headers, "x-pay-signature")) {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the signature is wrong"));
     }

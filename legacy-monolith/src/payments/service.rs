@@ -63,7 +63,12 @@ impl Local {
 
     /// Pays an order: the payment, and whether it is a new one. The provider is slow, so it is asked between two
     /// transactions; the row of the first keeps everybody else away meanwhile.
-    pub(crate) async fn pay(&self, buyer: &User, key: &str, wanted: Wanted) -> Result<(bool, Payment), Problem> {
+    pub(crate) async fn pay(
+        &self,
+        buyer: &User,
+        key: &str,
+        wanted: Wanted,
+    ) -> Result<(bool, Payment), Problem> {
         let card = Card::of(&wanted.token)?;
         if key.is_empty() || key.len() > KEY_MAX {
             return Err(Problem::invalid("Idempotency-Key", "must have 1 to 200 characters"));
@@ -143,7 +148,11 @@ impl Local {
         tell(&mut tx, &paid).await?;
         let stands = self.complete(&mut tx, paid.payment.order_id).await?;
         tx.commit().await?;
-        if stands { Ok(paid.payment) } else { Err(Problem::conflict("the order was cancelled; the money goes back")) }
+        if stands {
+            Ok(paid.payment)
+        } else {
+            Err(Problem::conflict("the order was cancelled; the money goes back"))
+        }
     }
 
     async fn fail(&self, buyer: &User, id: i64, order_id: i64) -> Result<(), Problem> {

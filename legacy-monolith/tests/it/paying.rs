@@ -2,13 +2,13 @@
 
 use boxoffice_kit::{query, scalar};
 use boxoffice_monolith::Settings;
-use boxoffice_trial::until;
+use boxoffice_trial::{places, until};
 use reqwest::Method;
 use ring::hmac;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::shop::{Shop, places};
+use crate::shop::Shop;
 
 impl Shop {
     pub(crate) async fn order(&self, user: u32, ticket: i64) -> i64 {
@@ -50,7 +50,10 @@ async fn an_order_is_paid_sold_told_settled_and_refunded_once() {
         assert_eq!(shop.get(1, &path).await.1["status"], "awaiting_payment");
 
         let (status, payment) = shop.pay(1, order, "tok_visa", "a").await;
-        assert_eq!((status, &payment["status"], &payment["settled"]), (201, &json!("succeeded"), &json!(false)));
+        assert_eq!(
+            (status, &payment["status"], &payment["settled"]),
+            (201, &json!("succeeded"), &json!(false))
+        );
         assert_eq!(shop.pay(1, order, "tok_visa", "a").await, (200, payment.clone()));
         assert_eq!(shop.pay(1, order, "tok_visa", "b").await.0, 409, "paid already");
         assert_eq!(shop.pay(1, other, "tok_visa", "a").await.0, 409, "another order's key");
@@ -74,13 +77,17 @@ async fn an_order_is_paid_sold_told_settled_and_refunded_once() {
         assert_eq!(shop.get(2, &format!("/api/payments/{id}")).await.0, 404);
         for _ in 0..2 {
             let (status, refunded) = shop.post(1, &format!("/api/payments/{id}/refund"), &json!({})).await;
-            assert_eq!((status, &refunded["status"], &refunded["settled"]), (200, &json!("refunded"), &json!(true)));
+            assert_eq!(
+                (status, &refunded["status"], &refunded["settled"]),
+                (200, &json!("refunded"), &json!(true))
+            );
         }
         assert_eq!(shop.count("SELECT version FROM payments WHERE status = 'refunded'").await, 3);
 
         until("all is told", || async { shop.get(1, "/api/notifications").await.1["unread"] == 4 }).await;
         let told = shop.get(1, "/api/notifications").await.1["notifications"].clone();
-        let mut ids: Vec<&str> = told.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+        let mut ids: Vec<&str> =
+            told.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
         ids.sort_unstable();
         assert_eq!(ids, ["order-1-completed", "order-1-created", "order-2-created", "payment-1-refunded"]);
         assert!(mail.path().join("payment-1-refunded.txt").exists());
@@ -127,7 +134,10 @@ async fn an_order_cancelled_while_it_is_paid_gives_the_money_back() {
         let (paid, cancelled) = tokio::join!(shop.pay(1, order, "tok_slow", "a"), cancel);
         assert_eq!((paid.0, cancelled), (409, 200), "{paid:?}");
         assert_eq!(shop.get(1, "/api/payments/1").await.1["status"], "refunded");
-        assert_eq!(shop.count("SELECT count(*) FROM outbox WHERE subject = 'order.refund_requested'").await, 1);
+        assert_eq!(
+            shop.count("SELECT count(*) FROM outbox WHERE subject = 'order.refund_requested'").await,
+            1
+        );
         assert_eq!(shop.count("SELECT CAST(sum(sold + reserved) AS BIGINT) FROM tickets").await, 0);
     }
 }
@@ -142,7 +152,7 @@ async fn only_unpaid_orders_expire() {
             .execute(&shop.database.write)
             .await
             .unwrap();
-        let status = |id: i64| async move { shop.get(1, &format!("/api/orders/{id}")).await.1["status"].clone() };
+        let status = async |id: i64| shop.get(1, &format!("/api/orders/{id}")).await.1["status"].clone();
         until("the unpaid one is cancelled", || async { status(unpaid).await == "cancelled" }).await;
         assert_eq!((status(paid).await, status(fresh).await), (json!("complete"), json!("awaiting_payment")));
         assert_eq!(shop.get(1, "/api/tickets/4/availability").await.1["reserved"], 0);

@@ -2,11 +2,11 @@
 
 use boxoffice_kit::query;
 use boxoffice_monolith::Settings;
-use boxoffice_trial::{event, until};
-use reqwest::{Method, Url};
+use boxoffice_trial::{event, places, until};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::shop::{Shop, places};
+use crate::shop::Shop;
 
 impl Shop {
     async fn send(&self, kind: &str, aggregate: &str, version: i64, data: &Value) {
@@ -37,10 +37,7 @@ fn payment(id: i64, order: &Value, status: &str, version: i64) -> Value {
 async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
     for place in places().await {
         let shop = Shop::start(&place.address(), Settings::default()).await;
-        let show = |user, id: i64| {
-            let shop = &shop;
-            async move { shop.get(user, &format!("/api/orders/{id}")).await.1 }
-        };
+        let show = async |user, id: i64| shop.get(user, &format!("/api/orders/{id}")).await.1;
         let placed = shop.order(1, 3).await;
         let created = show(1, placed).await;
         shop.is_written_elsewhere("orders").await;
@@ -68,24 +65,34 @@ async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
         let here = query!("UPDATE writers SET state = 'here' WHERE module = 'orders'");
         here.execute(&shop.database.write).await.unwrap();
         shop.is_written_elsewhere("payments").await;
-        let (paid, cancelled, late) = (shop.order(1, 4).await, shop.order(1, 5).await, shop.order(1, 6).await);
+        let (paid, cancelled, late) =
+            (shop.order(1, 4).await, shop.order(1, 5).await, shop.order(1, 6).await);
         shop.ask(shop.request(1, Method::DELETE, &format!("/api/orders/{cancelled}"))).await;
         for _ in 0..2 {
-            shop.send("payment.created", "payment-9", 1, &payment(9, &show(1, paid).await, "succeeded", 1)).await;
+            shop.send("payment.created", "payment-9", 1, &payment(9, &show(1, paid).await, "succeeded", 1))
+                .await;
         }
         assert_eq!(show(1, paid).await["status"], "complete");
         let back = show(1, cancelled).await;
         shop.send("payment.created", "payment-10", 1, &payment(10, &back, "succeeded", 1)).await;
-        assert_eq!(shop.count("SELECT count(*) FROM outbox WHERE subject = 'order.refund_requested'").await, 1);
+        assert_eq!(
+            shop.count("SELECT count(*) FROM outbox WHERE subject = 'order.refund_requested'").await,
+            1
+        );
         assert_eq!(shop.count("SELECT refund_wanted FROM payments WHERE id = 10").await, 1);
-        for (kind, status, version) in [("payment.refunded", "refunded", 2), ("payment.created", "succeeded", 1)] {
+        for (kind, status, version) in
+            [("payment.refunded", "refunded", 2), ("payment.created", "succeeded", 1)]
+        {
             shop.send(kind, "payment-10", version, &payment(10, &back, status, version)).await;
         }
         assert_eq!(shop.get(1, "/api/payments/10").await.1["status"], "refunded");
         for order in [paid, late] {
             shop.send("expiration.complete", "order", 1, &json!({ "orderId": order })).await;
         }
-        assert_eq!((show(1, paid).await["version"].clone(), show(1, late).await["status"].clone()), (json!(2), json!("cancelled")));
+        assert_eq!(
+            (show(1, paid).await["version"].clone(), show(1, late).await["status"].clone()),
+            (json!(2), json!("cancelled"))
+        );
         assert_eq!(shop.count("SELECT count(*) FROM dead_letters").await, 0);
     }
 }
