@@ -56,7 +56,8 @@ CREATE TABLE orders (
     id             BIGINT PRIMARY KEY,
     number         BIGINT NOT NULL UNIQUE,
     user_id        BIGINT NOT NULL,
-    status         TEXT NOT NULL CHECK (status IN ('awaiting_payment', 'complete', 'cancelled')),
+    -- `awaiting_payment`, `complete`, `cancelled`; another one while a service that shares this database places the order.
+    status         TEXT NOT NULL,
     subtotal_cents BIGINT NOT NULL,
     fee_cents      BIGINT NOT NULL,
     total_cents    BIGINT NOT NULL,
@@ -90,7 +91,7 @@ CREATE TABLE payments (
     user_id         BIGINT NOT NULL,
     idempotency_key TEXT NOT NULL,
     amount_cents    BIGINT NOT NULL,
-    status          TEXT NOT NULL CHECK (status IN ('succeeded', 'refunded')),
+    status          TEXT NOT NULL CHECK (status IN ('pending', 'failed', 'succeeded', 'refunded')),
     settled         BIGINT NOT NULL DEFAULT 0,
     refund_wanted   BIGINT NOT NULL DEFAULT 0,
     version         BIGINT NOT NULL DEFAULT 1,
