@@ -13,7 +13,9 @@ pub(crate) use self::{http::Http, routes::routes, service::Local};
 /// What the new writer must have, too.
 pub(crate) const OWNED: Owned = Owned {
     name: "inventory",
-    fingerprint: &["SELECT id || '|' || capacity || '|' || reserved || '|' || sold || '|' || stock_version FROM tickets"],
+    fingerprint: &[
+        "SELECT id || '|' || capacity || '|' || reserved || '|' || sold || '|' || stock_version FROM tickets",
+    ],
     counters: &[],
 };
 

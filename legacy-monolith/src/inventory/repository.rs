@@ -133,7 +133,8 @@ pub(super) async fn all_reservations(
     limit: i64,
     offset: i64,
 ) -> sqlx::Result<Vec<Reservation>> {
-    let sql = "SELECT * FROM reservations WHERE ticket_id > 0 ORDER BY order_id, ticket_id LIMIT $1 OFFSET $2";
+    let sql =
+        "SELECT * FROM reservations WHERE ticket_id > 0 ORDER BY order_id, ticket_id LIMIT $1 OFFSET $2";
     query_as!(sql, limit, offset).fetch_all(connection).await
 }
 
