@@ -89,8 +89,8 @@ async fn an_order_is_paid_sold_told_settled_and_refunded_once() {
         let mut ids: Vec<&str> =
             told.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
         ids.sort_unstable();
-        assert_eq!(ids, ["order-1-completed", "order-1-created", "order-2-created", "payment-1-refunded"]);
-        assert!(mail.path().join("payment-1-refunded.txt").exists());
+        assert_eq!(ids, ["order-1-completed", "order-1-created", "order-2-created", "payment-2-refunded"]);
+        assert!(mail.path().join("payment-2-refunded.txt").exists());
         assert_eq!(shop.post(2, "/api/notifications/order-1-created/read", &json!({})).await.0, 404);
         for _ in 0..2 {
             assert_eq!(shop.post(1, "/api/notifications/order-1-created/read", &json!({})).await.0, 200);
