@@ -1,25 +1,28 @@
 //! Puts the modules together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use axum::Router;
 use boxoffice_kit::{
     Database,
     identity::Signer,
     inbox::Inbox,
-    service::{Events, Failure, Kit},
+    service::{Events, Failure, Kit, client},
     writer::{Owned, State},
 };
 use clap::Args;
+use jiff::SignedDuration;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog,
+    cart, catalog,
     events::Listener,
+    expiration,
     inventory::{self, Inventory},
-    operations,
+    notifications, operations,
     orders::{self, Orders},
+    payments, reports,
     seam::Seam,
     users::{self, Users},
     web,
@@ -29,7 +32,17 @@ use crate::{
 pub const NAME: &str = "boxoffice-monolith";
 
 /// The modules that can be taken out.
-static OWNED: [Owned; 3] = [users::OWNED, catalog::OWNED, inventory::OWNED];
+static OWNED: [Owned; 7] = [
+    users::OWNED,
+    catalog::OWNED,
+    inventory::OWNED,
+    orders::OWNED,
+    payments::OWNED,
+    notifications::OWNED,
+    expiration::OWNED,
+];
+/// How long an unpaid order holds its tickets.
+const PAY_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// What may differ between two runs. The addresses say where a module lives once it is taken out.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,6 +53,15 @@ pub struct Settings {
     /// The domain of session cookies; the own host when absent
     #[arg(long, env = "BOXOFFICE_COOKIE_DOMAIN")]
     pub cookie_domain: Option<String>,
+    /// How long an unpaid order holds its tickets, as `20s`; 15 minutes when absent
+    #[arg(long, env = "PAY_WITHIN")]
+    pub pay_within: Option<SignedDuration>,
+    /// The folder that stands in for a mail server: a file for each notification; when absent they are only marked as sent
+    #[arg(long, env = "MAIL")]
+    pub mail: Option<PathBuf>,
+    /// What the payment provider signs its calls with; `demo-secret` when absent
+    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
+    pub webhook_secret: Option<String>,
     /// The users service
     #[arg(long, env = "USERS_URL")]
     pub users_url: Option<Url>,
@@ -93,30 +115,68 @@ pub(crate) struct Shop {
     pub(crate) signer: Arc<Signer>,
     pub(crate) users: Seam<users::Local, dyn Users>,
     pub(crate) catalog: Arc<catalog::Local>,
+    pub(crate) cart: Arc<cart::Local>,
     pub(crate) inventory: Seam<inventory::Local, dyn Inventory>,
     pub(crate) orders: Seam<orders::Local, dyn Orders>,
+    pub(crate) payments: Arc<payments::Local>,
+    pub(crate) notifications: Arc<notifications::Local>,
 }
 
 /// The shop's whole HTTP surface, its events on their way. Serve it with connect info: routes for the other programs of
 /// the shop ask for the peer's address.
 pub async fn app(database: &Database, settings: Settings) -> Result<(Router, Kit), Failure> {
+    let (client, signer) = (client()?, Arc::new(users::signer(database).await?));
     let users = Arc::new(users::Local::new(database.clone()));
+    let users_service = settings
+        .users_url
+        .clone()
+        .map(|address| Arc::new(users::Http { client: client.clone(), address }) as Arc<dyn Users>);
     let inventory = Arc::new(inventory::Local::new(database.clone()));
     let catalog = Arc::new(catalog::Local::new(database.clone(), inventory.clone()));
-    let listener =
-        Arc::new(Listener { users: users.clone(), catalog: catalog.clone(), inventory: inventory.clone() });
+    let inventory_service = settings
+        .inventory_url
+        .clone()
+        .map(|address| Arc::new(inventory::Http { client: client.clone(), address }) as Arc<dyn Inventory>);
+    let inventory =
+        Seam::<_, dyn Inventory>::new("inventory", database, inventory.clone(), inventory, inventory_service);
+    let notifications =
+        Arc::new(notifications::Local { database: database.clone(), folder: settings.mail.clone() });
+    let orders = Arc::new(orders::Local {
+        database: database.clone(),
+        catalog: catalog.clone(),
+        inventory: inventory.clone(),
+        notifications: notifications.clone(),
+        pay_within: settings.pay_within.unwrap_or(PAY_WITHIN),
+    });
+    let orders_service = settings
+        .orders_url
+        .clone()
+        .map(|address| Arc::new(orders::Http { client, address, signer: signer.clone() }) as Arc<dyn Orders>);
+    let orders = Seam::<_, dyn Orders>::new("orders", database, orders.clone(), orders, orders_service);
+    let secret = settings.webhook_secret.as_deref().unwrap_or("demo-secret");
+    let payments = payments::Local::new(database.clone(), orders.clone(), notifications.clone(), secret);
+    let listener = Arc::new(Listener {
+        users: users.clone(),
+        catalog: catalog.clone(),
+        inventory: inventory.local.clone(),
+        orders: orders.local.clone(),
+        payments: Arc::new(payments),
+        notifications: notifications.clone(),
+        expiration: expiration::Local { database: database.clone(), orders: orders.local.clone() },
+    });
     let inbox = Inbox::new(database.clone(), listener.clone());
     let others = (settings.others(), State::Here);
-    let kit = Kit::new(NAME, database.clone(), (listener, &OWNED), others, settings.stop.clone()).await?;
-    let users_service = settings.users_url.clone().map(|url| users::Http::new(kit.client.clone(), url));
-    let users_service = users_service.map(|http| Arc::new(http) as Arc<dyn Users>);
-    let orders = Arc::new(orders::Local::new(database.clone(), catalog.clone(), inventory.clone()));
+    let kit =
+        Kit::new(NAME, database.clone(), (listener.clone(), &OWNED), others, settings.stop.clone()).await?;
     let shop = Shop {
-        signer: Arc::new(users::signer(database).await?),
-        users: Seam::new("users", &kit, users.clone(), users, users_service),
+        signer,
+        users: Seam::new("users", database, users.clone(), users, users_service),
+        cart: Arc::new(cart::Local { database: database.clone(), catalog: catalog.clone() }),
         catalog,
-        orders: Seam::new("orders", &kit, orders.clone(), orders, None),
-        inventory: Seam::new("inventory", &kit, inventory.clone(), inventory, None),
+        inventory,
+        orders,
+        payments: listener.payments.clone(),
+        notifications,
         kit: kit.clone(),
         settings,
     };
@@ -124,10 +184,15 @@ pub async fn app(database: &Database, settings: Settings) -> Result<(Router, Kit
         .merge(users::routes(&kit))
         .merge(catalog::routes(&kit))
         .merge(inventory::routes(&kit))
-        .merge(orders::routes())
+        .merge(cart::routes())
+        .merge(orders::routes(&kit))
+        .merge(payments::routes(&kit))
+        .merge(notifications::routes(&kit))
+        .merge(reports::routes())
         .merge(web::routes())
         .merge(operations::routes())
         .with_state(shop.clone());
     kit.start_events(&shop.settings.events, inbox.clone());
-    Ok((kit.app(own, inbox)?, kit))
+    listener.start(&kit.stop);
+    Ok((web::lenient(kit.app(own, inbox)?), kit))
 }

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`app`] | the whole HTTP surface, without a socket |
 //! | [`open`] | the database, its tables brought up to date |
-//! | [`seed`] | reproducible tickets and users |
-//! | `users`, `catalog`, `inventory`, `orders` | the modules: seam, routes, service, repository |
+//! | [`seed`] | reproducible tickets, users and orders |
+//! | `users`, `catalog`, `inventory`, `orders`, `payments`, `notifications` | the modules: seam, routes, service, repository |
+//! | `expiration` | a module without tables: cancels what is not paid in time |
 //! | `web` | the HTML pages |
 //! | `seam` | a module here, or in the service it was taken out to |
 //! | `events` | what the services tell |
@@ -14,11 +15,16 @@
 //! A module reaches another one through its seam only, never through its repository; a test holds that.
 
 mod app;
+mod cart;
 mod catalog;
 mod events;
+mod expiration;
 mod inventory;
+mod notifications;
 mod operations;
 mod orders;
+mod payments;
+mod reports;
 mod seam;
 pub mod seed;
 mod users;

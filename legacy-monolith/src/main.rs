@@ -26,6 +26,9 @@ struct Args {
     /// whoever reaches the port can be anybody
     #[arg(long, requires = "seed", env = "BOXOFFICE_DEMO_SESSIONS")]
     demo_sessions: bool,
+    /// Also write so many orders, complete or cancelled
+    #[arg(long, requires = "seed", env = "BOXOFFICE_SEED_ORDERS", default_value_t = 0)]
+    seed_orders: i64,
     #[command(flatten)]
     settings: Settings,
 }
@@ -40,7 +43,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     let database = open(&args.database).await?;
     if args.seed {
-        seed::fill(&database, args.demo_sessions)
+        seed::fill(&database, args.demo_sessions, args.seed_orders)
             .await
             .map_err(|error| format!("cannot write the seed: {error}"))?;
     }

@@ -1,5 +1,7 @@
 //! The same shop every time: tickets and users whose every value follows from their number.
 
+mod orders;
+
 use boxoffice_kit::{Connection, Database, Problem, identity::token_hash, query, scalar};
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,8 +19,8 @@ const EVENTS: [&str; 8] =
 const CITIES: [&str; 5] = ["Lisbon", "Oslo", "Vienna", "Porto", "Ghent"];
 
 /// Fills an empty database, and with `sessions` also gives every seeded user the session `seed-session-ID`.
-/// A database with users in it keeps what it has.
-pub async fn fill(database: &Database, sessions: bool) -> Result<(), Problem> {
+/// `orders` is how many orders there were already. A database with users in it keeps what it has.
+pub async fn fill(database: &Database, sessions: bool, orders: i64) -> Result<(), Problem> {
     let mut tx = database.begin().await?;
     let users: i64 = scalar!("SELECT count(*) FROM users").fetch_one(&mut *tx).await?;
     if users == 0 {
@@ -27,6 +29,7 @@ pub async fn fill(database: &Database, sessions: bool) -> Result<(), Problem> {
     if sessions {
         insert_sessions(&mut tx).await?;
     }
+    orders::insert(&mut tx, orders).await?;
     Ok(tx.commit().await?)
 }
 

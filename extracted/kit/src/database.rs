@@ -14,6 +14,9 @@ pub type Tx = Transaction<'static, Any>;
 
 /// Waits for a writer of another process; readers and writers go on beside each other.
 const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+/// Business transactions queue at their beginning, as with SQLite: they would queue at the outbox anyway, whose positions grow
+/// with the commits, and two that hold rows by then could wait for each other.
+const IN_TURN: &str = "BEGIN; LOCK TABLE outbox IN EXCLUSIVE MODE";
 const READERS: u32 = 6;
 const WRITERS: u32 = 6;
 
@@ -94,14 +97,14 @@ impl Database {
             });
             prepared.connect_lazy(&url).map_err(DatabaseError::Open)
         };
-        let begin = if is_file { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let begin = if is_file { "BEGIN IMMEDIATE" } else { IN_TURN };
         let write = pool(if is_file { 1 } else { WRITERS })?;
         write.acquire().await.map_err(DatabaseError::Open)?;
         Ok(Self { read: pool(READERS)?, write, begin })
     }
 
-    /// Begins a business transaction. With SQLite it takes the write lock at once: a transaction that reads first and
-    /// writes later fails when another process wrote in between.
+    /// Begins a business transaction; one after the other. With SQLite it takes the write lock at once: a transaction that
+    /// reads first and writes later fails when another process wrote in between.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         self.write.begin_with(self.begin).await
     }

@@ -1,27 +1,34 @@
-//! `/api/orders/*`.
+//! `/api/orders/*`, and the question of other services for any order.
 
 use axum::{
     Json as Answer, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware,
     response::{IntoResponse, Sse, sse::KeepAlive},
     routing::get,
 };
 use boxoffice_kit::{
     Problem,
     problem::{Json, Path, Query},
+    service::{Kit, inside_only},
+    writer,
 };
 use serde::Deserialize;
 
-use super::{Line, Listing, Order, Orders as _, Quote, Wanted, stream};
+use super::{Line, Listing, Order, Orders, Placed, Quote, Wanted, stream, ticket};
 use crate::{app::Shop, users::SignedIn};
 
-pub(crate) fn routes() -> Router<Shop> {
+pub(crate) fn routes(kit: &Kit) -> Router<Shop> {
+    let inside = get(placed).route_layer(middleware::from_fn(inside_only));
     Router::new()
         .route("/api/orders", get(list).post(create))
         .route("/api/orders/quote", get(quote))
         .route("/api/orders/{id}", get(show).delete(cancel))
         .route("/api/orders/{id}/stream", get(watch))
+        .route("/api/orders/{id}/ticket.svg", get(draw))
+        .route("/internal/orders/{id}", inside)
+        .route_layer(middleware::from_fn_with_state(kit.gate("orders"), writer::gate))
 }
 
 #[derive(Deserialize)]
@@ -87,4 +94,20 @@ async fn watch(
 ) -> Result<impl IntoResponse, Problem> {
     let changes = stream::changes(shop, user, id).await?;
     Ok(Sse::new(changes).keep_alive(KeepAlive::default()))
+}
+
+async fn draw(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<i64>,
+) -> Result<impl IntoResponse, Problem> {
+    let order = shop.orders.local.get(&user, id).await?;
+    if order.status != "complete" {
+        return Err(Problem::conflict("the order is not complete"));
+    }
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], ticket::draw(&order)?))
+}
+
+async fn placed(State(shop): State<Shop>, Path(id): Path<i64>) -> Result<Answer<Placed>, Problem> {
+    shop.orders.local.placed(id).await.map(Answer)
 }
