@@ -114,15 +114,15 @@ CREATE INDEX notifications_of_user ON notifications (user_id, created_at);
 
 -- What bookkeeping reads: a query over four modules, as only one database can answer it.
 CREATE VIEW sales_report AS
-SELECT tickets.id AS ticket_id, tickets.title, users.email AS seller, tickets.capacity,
-       CAST(coalesce(sum(order_items.quantity), 0) AS BIGINT) AS paid,
-       CAST(coalesce(sum(order_items.quantity * order_items.price_cents), 0) AS BIGINT) AS revenue_cents
-FROM tickets
-LEFT JOIN users ON users.id = tickets.owner_id
-LEFT JOIN payments ON payments.status = 'succeeded'
-     AND payments.order_id IN (SELECT order_id FROM order_items WHERE order_items.ticket_id = tickets.id)
-LEFT JOIN order_items ON order_items.order_id = payments.order_id AND order_items.ticket_id = tickets.id
-GROUP BY tickets.id, tickets.title, users.email, tickets.capacity;
+SELECT tickets.id AS ticket_id, tickets.title, tickets.capacity, tickets.sold,
+       CAST(sum(order_items.quantity) AS BIGINT) AS paid,
+       CAST(sum(order_items.quantity * order_items.price_cents) AS BIGINT) AS revenue_cents
+FROM payments
+JOIN orders ON orders.id = payments.order_id AND orders.status = 'complete'
+JOIN order_items ON order_items.order_id = orders.id
+JOIN tickets ON tickets.id = order_items.ticket_id
+WHERE payments.status = 'succeeded'
+GROUP BY tickets.id, tickets.title, tickets.capacity, tickets.sold;
 
 INSERT INTO counters (name, value)
 VALUES ('users', 0), ('tickets', 0), ('orders', 0), ('order_numbers', 0), ('payments', 0);

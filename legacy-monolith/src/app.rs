@@ -16,13 +16,13 @@ use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog,
+    cart, catalog,
     events::Listener,
     expiration,
     inventory::{self, Inventory},
     notifications, operations,
     orders::{self, Orders},
-    payments,
+    payments, reports,
     seam::Seam,
     users::{self, Users},
     web,
@@ -115,6 +115,7 @@ pub(crate) struct Shop {
     pub(crate) signer: Arc<Signer>,
     pub(crate) users: Seam<users::Local, dyn Users>,
     pub(crate) catalog: Arc<catalog::Local>,
+    pub(crate) cart: Arc<cart::Local>,
     pub(crate) inventory: Seam<inventory::Local, dyn Inventory>,
     pub(crate) orders: Seam<orders::Local, dyn Orders>,
     pub(crate) payments: Arc<payments::Local>,
@@ -126,11 +127,18 @@ pub(crate) struct Shop {
 pub async fn app(database: &Database, settings: Settings) -> Result<(Router, Kit), Failure> {
     let (client, signer) = (client()?, Arc::new(users::signer(database).await?));
     let users = Arc::new(users::Local::new(database.clone()));
-    let users_service = settings.users_url.clone().map(|url| users::Http::new(client.clone(), url));
-    let users_service = users_service.map(|http| Arc::new(http) as Arc<dyn Users>);
+    let users_service = settings
+        .users_url
+        .clone()
+        .map(|address| Arc::new(users::Http { client: client.clone(), address }) as Arc<dyn Users>);
     let inventory = Arc::new(inventory::Local::new(database.clone()));
     let catalog = Arc::new(catalog::Local::new(database.clone(), inventory.clone()));
-    let inventory = Seam::<_, dyn Inventory>::new("inventory", database, inventory.clone(), inventory, None);
+    let inventory_service = settings
+        .inventory_url
+        .clone()
+        .map(|address| Arc::new(inventory::Http { client: client.clone(), address }) as Arc<dyn Inventory>);
+    let inventory =
+        Seam::<_, dyn Inventory>::new("inventory", database, inventory.clone(), inventory, inventory_service);
     let notifications =
         Arc::new(notifications::Local { database: database.clone(), folder: settings.mail.clone() });
     let orders = Arc::new(orders::Local {
@@ -163,6 +171,7 @@ pub async fn app(database: &Database, settings: Settings) -> Result<(Router, Kit
     let shop = Shop {
         signer,
         users: Seam::new("users", database, users.clone(), users, users_service),
+        cart: Arc::new(cart::Local { database: database.clone(), catalog: catalog.clone() }),
         catalog,
         inventory,
         orders,
@@ -175,13 +184,15 @@ pub async fn app(database: &Database, settings: Settings) -> Result<(Router, Kit
         .merge(users::routes(&kit))
         .merge(catalog::routes(&kit))
         .merge(inventory::routes(&kit))
+        .merge(cart::routes())
         .merge(orders::routes(&kit))
         .merge(payments::routes(&kit))
         .merge(notifications::routes(&kit))
+        .merge(reports::routes())
         .merge(web::routes())
         .merge(operations::routes())
         .with_state(shop.clone());
     kit.start_events(&shop.settings.events, inbox.clone());
     listener.start(&kit.stop);
-    Ok((kit.app(own, inbox)?, kit))
+    Ok((web::lenient(kit.app(own, inbox)?), kit))
 }

@@ -6,7 +6,9 @@ use boxoffice_kit::{Connection, Event, Problem, async_trait, inbox::Module};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog, expiration, inventory, notifications,
+    catalog, expiration,
+    inventory::{self, Outcome},
+    notifications,
     orders::{self, Placed},
     payments, users,
 };
@@ -29,6 +31,21 @@ impl Listener {
         let (end, also_end) = (stop.clone(), stop.clone());
         tokio::spawn(async move { sender.notifications.keep_sending(end).await });
         tokio::spawn(async move { sweeper.expiration.keep_sweeping(also_end).await });
+    }
+}
+
+impl Listener {
+    /// What the stock was not told while it was written elsewhere: new tickets, and orders that have ended.
+    async fn settle_ended(&self, tx: &mut Connection) -> Result<(), Problem> {
+        self.inventory.open(tx).await?;
+        let holding = self.inventory.holding(tx).await?;
+        for (status, outcome) in [("complete", Outcome::Sold), ("cancelled", Outcome::Released)] {
+            let ended = self.orders.ids(tx, status).await?;
+            for id in holding.iter().filter(|id| ended.contains(id)) {
+                self.inventory.settle(tx, *id, outcome).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -72,7 +89,7 @@ impl Module for Listener {
 
     async fn take_over(&self, tx: &mut Connection, module: &str) -> Result<(), Problem> {
         match module {
-            "inventory" => self.inventory.take_over(tx).await,
+            "inventory" => self.settle_ended(tx).await,
             "orders" => self.payments.complete_orders(tx).await,
             "payments" => self.payments.take_over(tx).await,
             _ => Ok(()),

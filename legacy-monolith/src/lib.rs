@@ -15,6 +15,7 @@
 //! A module reaches another one through its seam only, never through its repository; a test holds that.
 
 mod app;
+mod cart;
 mod catalog;
 mod events;
 mod expiration;
@@ -23,6 +24,7 @@ mod notifications;
 mod operations;
 mod orders;
 mod payments;
+mod reports;
 mod seam;
 pub mod seed;
 mod users;

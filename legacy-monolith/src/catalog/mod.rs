@@ -78,13 +78,6 @@ pub(crate) trait Catalog: Send + Sync {
     async fn price(&self, connection: &mut Connection, id: i64) -> Result<Option<Priced>, Problem>;
 }
 
-impl Ticket {
-    /// The price as people read it.
-    pub(crate) fn price(&self) -> String {
-        cents(self.price_cents)
-    }
-}
-
 /// Money as people read it.
 pub(crate) fn cents(cents: i64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)

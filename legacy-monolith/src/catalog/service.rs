@@ -8,7 +8,7 @@ use boxoffice_kit::{
 };
 
 use super::{Catalog, Listing, Offer, Priced, Ticket, Wanted, repository};
-use crate::inventory::Inventory;
+use crate::inventory;
 
 const LIMIT_MAX: i64 = 100;
 const LIMIT_DEFAULT: i64 = 20;
@@ -22,11 +22,11 @@ const ADMINISTRATOR: i64 = 1;
 /// The catalog in this process and this database.
 pub(crate) struct Local {
     database: Database,
-    inventory: Arc<dyn Inventory>,
+    inventory: Arc<inventory::Local>,
 }
 
 impl Local {
-    pub(crate) fn new(database: Database, inventory: Arc<dyn Inventory>) -> Self {
+    pub(crate) fn new(database: Database, inventory: Arc<inventory::Local>) -> Self {
         Self { database, inventory }
     }
 
@@ -54,7 +54,7 @@ impl Local {
         let id = next_id(&mut tx, "tickets").await?;
         repository::insert(&mut tx, (id, owner.id), &offer, capacity).await?;
         tell(&mut tx, "ticket.created", id).await?;
-        self.inventory.open(&mut tx, id).await?;
+        self.inventory.open(&mut tx).await?;
         let ticket = found(repository::get(&mut tx, id).await?)?;
         tx.commit().await?;
         Ok(ticket)
@@ -91,11 +91,8 @@ impl Local {
         }
         let mut tx = self.begin().await?;
         let ids = repository::on_sale(&mut tx).await?;
-        // By id, and told only then, as in inventory.
         for id in &ids {
             repository::reprice(&mut tx, *id, percent).await?;
-        }
-        for id in &ids {
             tell(&mut tx, "ticket.updated", *id).await?;
         }
         tx.commit().await?;
@@ -104,10 +101,8 @@ impl Local {
 
     /// Stores what the catalog service tells of a ticket, and makes its stock.
     pub(crate) async fn replicate(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
-        let told: repository::Told = event.data()?;
-        let id = told.id;
-        repository::store(tx, told).await?;
-        self.inventory.open(tx, id).await
+        repository::store(tx, event.data()?).await?;
+        self.inventory.open(tx).await
     }
 
     /// Tells of the tickets `offset..offset + limit`: how many there were.

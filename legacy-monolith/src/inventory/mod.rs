@@ -1,5 +1,6 @@
 //! How many are left. Owns `reservations` and the columns `capacity`, `reserved`, `sold` of the wide table `tickets`.
 
+mod http;
 mod repository;
 mod routes;
 mod service;
@@ -7,7 +8,7 @@ mod service;
 use boxoffice_kit::{Connection, Problem, async_trait, writer::Owned};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{routes::routes, service::Local};
+pub(crate) use self::{http::Http, routes::routes, service::Local};
 
 /// What the new writer must have, too.
 pub(crate) const OWNED: Owned = Owned {
@@ -26,17 +27,6 @@ pub(crate) struct Line {
     pub(crate) quantity: i64,
 }
 
-/// What is left of a ticket.
-#[derive(Debug, Serialize, sqlx::FromRow)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Availability {
-    ticket_id: i64,
-    capacity: i64,
-    reserved: i64,
-    sold: i64,
-    available: i64,
-}
-
 /// What becomes of what an order holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -46,16 +36,30 @@ pub(crate) enum Outcome {
     Released,
 }
 
-/// The seam of the module. In this process everything joins the caller's transaction: one of the ties that make a monolith.
+impl Outcome {
+    /// `None` while an order of this status still waits.
+    pub(crate) fn of(status: &str) -> Option<Self> {
+        match status {
+            "complete" => Some(Self::Sold),
+            "cancelled" => Some(Self::Released),
+            _ => None,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Sold => "sold",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// The seam of the module.
 #[async_trait]
 pub(crate) trait Inventory: Send + Sync {
-    async fn availability(&self, ticket_id: i64) -> Result<Availability, Problem>;
     /// Holds all lines for an order, or none: then it is a conflict at `items[N].quantity`. Again is the same as once.
+    /// In this process it joins the caller's transaction: one of the ties that make a monolith.
     async fn reserve(&self, tx: &mut Connection, order_id: i64, lines: &[Line]) -> Result<(), Problem>;
-    /// Ends what the order holds, if it still does. Elsewhere it is the order's event that does this.
-    async fn settle(&self, tx: &mut Connection, order_id: i64, outcome: Outcome) -> Result<(), Problem>;
-    /// Takes [`Inventory::reserve`] back for an order that came to nothing. In this process that is the rollback.
+    /// Takes [`Inventory::reserve`] back for an order that came to nothing. In this process the rollback does it.
     async fn undo(&self, order_id: i64) -> Result<(), Problem>;
-    /// Makes a stock for a new ticket, whose row has its capacity.
-    async fn open(&self, tx: &mut Connection, ticket_id: i64) -> Result<(), Problem>;
 }

@@ -1,34 +1,33 @@
 //! The rules of the stock.
 
 use boxoffice_kit::{Connection, Database, Event, Problem, async_trait, publish, writer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Availability, Inventory, Line, Outcome,
-    repository::{self, Stock},
+    Inventory, Line, Outcome,
+    repository::{self, Availability, Reservation, Stock},
 };
+
+const HELD: &str = "held";
 
 /// The stock in this process and this database.
 pub(crate) struct Local {
-    database: Database,
-}
-
-/// A part of `stock.changed`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Reservation {
-    pub(super) order_id: i64,
-    #[serde(flatten)]
-    pub(super) line: Line,
-    pub(super) state: String,
+    pub(super) database: Database,
 }
 
 /// The data of `stock.changed`.
-#[derive(Serialize)]
-struct Changed<'a> {
+#[derive(Serialize, Deserialize)]
+struct Changed {
     #[serde(flatten)]
-    stock: &'a Stock,
+    stock: Stock,
     reservation: Option<Reservation>,
+}
+
+impl Changed {
+    async fn tell(&self, tx: &mut Connection) -> Result<(), Problem> {
+        let aggregate = (format!("stock-{}", self.stock.ticket_id), self.stock.version);
+        publish(tx, "stock.changed", aggregate, self).await
+    }
 }
 
 impl Local {
@@ -36,69 +35,100 @@ impl Local {
         Self { database }
     }
 
-    /// Stores what the inventory service tells.
-    pub(crate) async fn replicate(&self, _tx: &mut Connection, _event: &Event) -> Result<(), Problem> {
-        Ok(())
+    pub(super) async fn availability(&self, ticket_id: i64) -> Result<Availability, Problem> {
+        let found = repository::availability(&mut *self.database.read.acquire().await?, ticket_id).await?;
+        found.ok_or_else(|| Problem::not_found("ticket"))
     }
 
-    /// Does what was left to do.
-    pub(crate) async fn take_over(&self, _tx: &mut Connection) -> Result<(), Problem> {
-        Ok(())
-    }
-
-    /// Tells of the stocks, then of the reservations.
-    pub(crate) async fn replay(
+    /// Ends what an order holds, if it still does.
+    pub(crate) async fn settle(
         &self,
-        _tx: &mut Connection,
-        _offset: i64,
-        _limit: i64,
-    ) -> Result<i64, Problem> {
-        Ok(0)
+        tx: &mut Connection,
+        order_id: i64,
+        outcome: Outcome,
+    ) -> Result<(), Problem> {
+        writer::hold(tx, "inventory").await?;
+        for held in repository::end(tx, order_id, outcome).await? {
+            let stock = repository::give(tx, &held).await?;
+            Changed { stock, reservation: Some(held) }.tell(tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a service holds for an order. One that is still on its way will be refused: nobody would ever take
+    /// that back. The word for it is a reservation of no ticket.
+    pub(super) async fn release(&self, order_id: i64) -> Result<(), Problem> {
+        let mut tx = self.database.begin().await?;
+        self.settle(&mut tx, order_id, Outcome::Released).await?;
+        let state = Outcome::Released.text().to_owned();
+        repository::store(&mut tx, &Reservation { order_id, ticket_id: 0, quantity: 1, state }).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes stocks for new tickets, whose rows have their capacity; where stocks are written.
+    pub(crate) async fn open(&self, tx: &mut Connection) -> Result<(), Problem> {
+        if writer::is_here(tx, "inventory").await? {
+            for stock in repository::open(tx).await? {
+                Changed { stock, reservation: None }.tell(tx).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders that hold something.
+    pub(crate) async fn holding(&self, tx: &mut Connection) -> Result<Vec<i64>, Problem> {
+        Ok(repository::holding(tx).await?)
+    }
+
+    /// Stores what the inventory service tells.
+    pub(crate) async fn replicate(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
+        let Changed { stock, reservation } = event.data()?;
+        repository::store_stock(tx, &stock).await?;
+        if let Some(reservation) = reservation {
+            repository::store(tx, &reservation).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of the stocks, then of the reservations, each with its stock.
+    pub(crate) async fn replay(&self, tx: &mut Connection, offset: i64, limit: i64) -> Result<i64, Problem> {
+        let mut told = 0;
+        for stock in repository::stocks(tx, limit, offset).await? {
+            Changed { stock, reservation: None }.tell(tx).await?;
+            told += 1;
+        }
+        let before = repository::count_stocks(tx).await?;
+        for held in repository::all_reservations(tx, limit - told, (offset - before).max(0)).await? {
+            let stock = repository::stock(tx, held.ticket_id).await?;
+            Changed { stock, reservation: Some(held) }.tell(tx).await?;
+            told += 1;
+        }
+        Ok(told)
     }
 }
 
 #[async_trait]
 impl Inventory for Local {
-    async fn availability(&self, ticket_id: i64) -> Result<Availability, Problem> {
-        let mut connection = self.database.read.acquire().await?;
-        let found = repository::availability(&mut connection, ticket_id).await?;
-        found.ok_or_else(|| Problem::not_found("ticket"))
-    }
-
     async fn reserve(&self, tx: &mut Connection, order_id: i64, lines: &[Line]) -> Result<(), Problem> {
         writer::hold(tx, "inventory").await?;
-        let before = repository::states(tx, order_id).await?;
-        if before.iter().any(|state| state == "released") {
+        let before = repository::reservations(tx, order_id).await?;
+        if before.iter().any(|before| before.state == Outcome::Released.text()) {
             return Err(Problem::conflict("the reservation was taken back"));
         }
         if !before.is_empty() {
             return Ok(());
         }
-        // By ticket, and told only then: transactions that lock rows in one order never wait for each other in a ring.
-        let mut lines: Vec<(usize, Line)> = lines.iter().copied().enumerate().collect();
-        lines.sort_by_key(|(_, line)| line.ticket_id);
-        let mut taken = Vec::with_capacity(lines.len());
-        for (place, line) in lines {
-            let stock = repository::take(tx, line).await?.ok_or_else(|| {
-                Problem::conflict("not enough tickets left").at(format!("items[{place}].quantity"))
-            })?;
-            repository::insert(tx, order_id, line).await?;
-            taken.push((stock, line));
-        }
-        for (stock, line) in taken {
-            tell(tx, &stock, Some(Reservation { order_id, line, state: "held".to_owned() })).await?;
-        }
-        Ok(())
-    }
-
-    async fn settle(&self, tx: &mut Connection, order_id: i64, outcome: Outcome) -> Result<(), Problem> {
-        writer::hold(tx, "inventory").await?;
-        let mut given = Vec::new();
-        for line in repository::end(tx, order_id, outcome).await? {
-            given.push((repository::give(tx, line, outcome).await?, line));
-        }
-        for (stock, line) in given {
-            tell(tx, &stock, Some(Reservation { order_id, line, state: outcome.text().to_owned() })).await?;
+        for (place, &line) in lines.iter().enumerate() {
+            let field = || format!("items[{place}].quantity");
+            if line.quantity < 1 {
+                return Err(Problem::invalid(field(), "must be 1 or more"));
+            }
+            let stock = repository::take(tx, line).await?;
+            let stock = stock.ok_or_else(|| Problem::conflict("not enough tickets left").at(field()))?;
+            let Line { ticket_id, quantity } = line;
+            let held = Reservation { order_id, ticket_id, quantity, state: HELD.to_owned() };
+            repository::store(tx, &held).await?;
+            Changed { stock, reservation: Some(held) }.tell(tx).await?;
         }
         Ok(())
     }
@@ -106,31 +136,4 @@ impl Inventory for Local {
     async fn undo(&self, _order_id: i64) -> Result<(), Problem> {
         Ok(())
     }
-
-    async fn open(&self, tx: &mut Connection, ticket_id: i64) -> Result<(), Problem> {
-        if writer::is_here(tx, "inventory").await?
-            && let Some(stock) = repository::open(tx, ticket_id).await?
-        {
-            tell(tx, &stock, None).await?;
-        }
-        Ok(())
-    }
-}
-
-impl Outcome {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Sold => "sold",
-            Self::Released => "released",
-        }
-    }
-}
-
-pub(super) async fn tell(
-    tx: &mut Connection,
-    stock: &Stock,
-    reservation: Option<Reservation>,
-) -> Result<(), Problem> {
-    let aggregate = (format!("stock-{}", stock.ticket_id), stock.version);
-    publish(tx, "stock.changed", aggregate, &Changed { stock, reservation }).await
 }

@@ -8,20 +8,17 @@ use boxoffice_kit::{Problem, async_trait, identity::Identified, service::interna
 use reqwest::{Client, Url};
 
 use super::{Credentials, User, Users};
+use crate::seam::answer;
 
 /// The users service.
 pub(crate) struct Http {
-    client: Client,
-    service: Url,
+    pub(crate) client: Client,
+    pub(crate) address: Url,
 }
 
 impl Http {
-    pub(crate) fn new(client: Client, service: Url) -> Self {
-        Self { client, service }
-    }
-
     fn at(&self, path: &str) -> String {
-        format!("{}/{path}", self.service.as_str().trim_end_matches('/'))
+        format!("{}/{path}", self.address.as_str().trim_end_matches('/'))
     }
 }
 
@@ -41,13 +38,11 @@ impl Users for Http {
 
     async fn by_session(&self, token: &str) -> Result<Option<User>, Problem> {
         let request = self.client.get(self.at("internal/session")).header(COOKIE, format!("session={token}"));
-        let answer = internal(request).send().await.map_err(|error| unavailable(&error))?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            return Ok(None);
+        match answer::<Identified>(internal(request)).await {
+            Ok(known) => Ok(Some(known.user)),
+            Err(problem) if problem.is_callers() => Ok(None),
+            Err(problem) => Err(problem),
         }
-        let answer = answer.error_for_status().map_err(|error| unavailable(&error))?;
-        let known: Identified = answer.json().await.map_err(|error| unavailable(&error))?;
-        Ok(Some(known.user))
     }
 }
 

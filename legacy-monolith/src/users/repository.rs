@@ -103,6 +103,23 @@ pub(super) async fn store_session(connection: &mut Connection, session: &Session
     .map(drop)
 }
 
+pub(super) async fn form_token(connection: &mut Connection, hash: &str) -> sqlx::Result<Option<String>> {
+    scalar!("SELECT csrf FROM sessions WHERE token_hash = $1", hash).fetch_optional(connection).await
+}
+
+/// Sets the token if there is none: the one that is there then. The session's row may come later, at a version above 0.
+pub(super) async fn set_form_token(
+    database: &Database,
+    session: &super::Session,
+    token: &str,
+) -> sqlx::Result<String> {
+    let sql = "INSERT INTO sessions (token_hash, user_id, csrf, version, created_at) VALUES ($1, $2, $3, 0, $4)
+               ON CONFLICT (token_hash) DO UPDATE
+               SET csrf = CASE sessions.csrf WHEN '' THEN excluded.csrf ELSE sessions.csrf END RETURNING csrf";
+    let row = scalar!(sql, &session.key, session.user.id, token, Timestamp::now().to_string());
+    row.fetch_one(&database.write).await
+}
+
 pub(super) async fn users(
     connection: &mut Connection,
     limit: i64,

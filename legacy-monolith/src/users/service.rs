@@ -77,15 +77,22 @@ impl Local {
         Ok(account.user())
     }
 
+    /// The token that a form of this session must carry: whoever forges a form does not know it.
+    pub(crate) async fn form_token(&self, session: &super::Session) -> Result<String, Problem> {
+        let mut connection = self.database.read.acquire().await?;
+        match repository::form_token(&mut connection, &session.key).await? {
+            Some(token) if !token.is_empty() => Ok(token),
+            _ => Ok(repository::set_form_token(&self.database, session, &fresh_token()?).await?),
+        }
+    }
+
     /// Stores what the users service tells.
     pub(crate) async fn replicate(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
         if event.kind == "session.changed" {
             return Ok(repository::store_session(tx, &event.data()?).await?);
         }
-        match repository::store(tx, &event.data()?).await? {
-            true => Ok(()),
-            false => Err(Problem::conflict("two users with one address")),
-        }
+        let stored = repository::store(tx, &event.data()?).await?;
+        stored.then_some(()).ok_or_else(|| Problem::conflict("two users with one address"))
     }
 
     /// Tells of the users, then of the sessions.
@@ -115,14 +122,12 @@ impl Users for Local {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "e-mail or password is wrong"));
         };
         // Only now is the password known that a better hash is made of.
-        let better = match password::is_old(&account.password_hash) {
-            true => Some(password::hash(given.password).await?),
-            false => None,
-        };
+        let is_old = password::is_old(&account.password_hash);
+        let better = if is_old { password::hash(given.password).await? } else { String::new() };
         let mut tx = self.begin().await?;
-        if let Some(password_hash) = better {
+        if is_old {
             let now = repository::by_id(&mut tx, account.id).await?;
-            let upgraded = Account { password_hash, version: now.version + 1, ..now };
+            let upgraded = Account { password_hash: better, version: now.version + 1, ..now };
             repository::store(&mut tx, &upgraded).await?;
             tell(&mut tx, &upgraded).await?;
         }
@@ -169,7 +174,7 @@ fn checked_email(given: &str) -> Result<String, Problem> {
 }
 
 /// 256 random bits in hexadecimal.
-pub(super) fn fresh_token() -> Result<String, Problem> {
+fn fresh_token() -> Result<String, Problem> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| Problem::internal(&error))?;
     Ok(hex::encode(bytes))
