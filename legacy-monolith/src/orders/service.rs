@@ -111,9 +111,12 @@ impl Local {
 
     /// Sells or gives back what the order holds, where the stock is written here; elsewhere the order's event does it.
     async fn settle(&self, tx: &mut Connection, Placed { order, .. }: &Placed) -> Result<(), Problem> {
-        if let Some(outcome) = Outcome::of(&order.status)
-            && writer::is_here(tx, "inventory").await?
-        {
+        let outcome = match order.status.as_str() {
+            "complete" => Outcome::Sold,
+            "cancelled" => Outcome::Released,
+            _ => return Ok(()),
+        };
+        if writer::is_here(tx, "inventory").await? {
             self.inventory.local.settle(tx, order.id, outcome).await?;
         }
         Ok(())
