@@ -1,5 +1,10 @@
 //! The catalog of the Box Office as a service of its own: what is for sale and at which price. It keeps the stock for the
 //! `status` of a ticket, and, while the monolith writes, the tickets themselves.
+//!
+//! | part | job |
+//! |---|---|
+//! | `routes` | the API, byte for byte that of the monolith |
+//! | `repository` | tickets, and a replica of the stock |
 
 mod repository;
 mod routes;

@@ -103,7 +103,7 @@ async fn list(State(database): State<Database>, Query(wanted): Query<Wanted>) ->
     let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let (part, status) = (wanted.q.unwrap_or_default(), wanted.status.unwrap_or_default());
     if !["", "on_sale", "sold_out"].contains(&status.as_str()) {
-        return Err(Problem::invalid("status", "must be on_sale or sold_out"));
+        return Err(Problem::invalid("status", "must be `on_sale` or `sold_out`"));
     }
     // For LIKE: what is looked for means itself.
     let part = part.to_lowercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");

@@ -1,6 +1,11 @@
 //! The inventory of the Box Office as a service of its own: how many tickets are left. It never oversells.
 //!
 //! How an order ended is a fact that everyone keeps; the writer acts on it, and so does who takes over later.
+//!
+//! | part | job |
+//! |---|---|
+//! | `routes` | the API, byte for byte that of the monolith, and the reservations of orders |
+//! | `repository` | stock, reservations, and how orders ended |
 
 mod repository;
 mod routes;

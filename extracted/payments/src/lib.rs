@@ -2,6 +2,13 @@
 //!
 //! That an order is cancelled is a fact that everyone keeps; the writer then gives its money back, and so does who takes
 //! over later.
+//!
+//! | part | job |
+//! |---|---|
+//! | `routes` | the API, byte for byte that of the monolith |
+//! | `service` | the rules: before and after a charge |
+//! | `provider` | the fake one that charges |
+//! | `repository` | payments, charges on their way, and a replica of the orders |
 
 mod provider;
 mod repository;
