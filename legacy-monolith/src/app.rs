@@ -180,19 +180,22 @@ pub async fn app(database: &Database, settings: Settings) -> Result<(Router, Kit
         kit: kit.clone(),
         settings,
     };
-    let own = Router::new()
-        .merge(users::routes(&kit))
-        .merge(catalog::routes(&kit))
-        .merge(inventory::routes(&kit))
-        .merge(cart::routes())
-        .merge(orders::routes(&kit))
-        .merge(payments::routes(&kit))
-        .merge(notifications::routes(&kit))
-        .merge(reports::routes())
-        .merge(web::routes())
-        .merge(operations::routes())
-        .with_state(shop.clone());
+    let own = routes(&kit).with_state(shop.clone());
     kit.start_events(&shop.settings.events, inbox.clone());
     listener.start(&kit.stop);
     Ok((web::lenient(kit.app(own, inbox)?), kit))
+}
+
+fn routes(kit: &Kit) -> Router<Shop> {
+    Router::new()
+        .merge(users::routes(kit))
+        .merge(catalog::routes(kit))
+        .merge(inventory::routes(kit))
+        .merge(cart::routes())
+        .merge(orders::routes(kit))
+        .merge(payments::routes(kit))
+        .merge(notifications::routes(kit))
+        .merge(reports::routes())
+        .merge(web::routes())
+        .merge(operations::routes())
 }
