@@ -1,7 +1,7 @@
 //! Cancels orders that were not paid in time. Has no tables: the times are in the orders.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,15 +56,10 @@ impl Local {
             writer::hold(&mut tx, "expiration").await?;
             if writer::is_here(&mut tx, "orders").await? {
                 self.orders.expire(&mut tx, id).await?;
-            } else if !told.contains_key(&id) {
-                told.insert(id, Instant::now());
-                publish(
-                    &mut tx,
-                    "expiration.complete",
-                    (format!("order-{id}"), 1),
-                    &Expired { order_id: id },
-                )
-                .await?;
+            } else if let Entry::Vacant(untold) = told.entry(id) {
+                let data = Expired { order_id: id };
+                publish(&mut tx, "expiration.complete", (format!("order-{id}"), 1), &data).await?;
+                untold.insert(Instant::now());
             }
             tx.commit().await?;
         }

@@ -223,12 +223,11 @@ impl Local {
     pub(crate) async fn settle(&self, id: i64) -> Result<(), Problem> {
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "payments").await?;
-        match repository::settle(&mut tx, id).await? {
-            Some(paid) => tell(&mut tx, &paid).await?,
-            None => {
-                let paid = repository::get(&mut tx, id).await?;
-                paid.filter(|paid| is_final(&paid.payment)).ok_or_else(|| Problem::not_found("payment"))?;
-            }
+        if let Some(paid) = repository::settle(&mut tx, id).await? {
+            tell(&mut tx, &paid).await?;
+        } else {
+            let known = repository::get(&mut tx, id).await?.is_some_and(|paid| is_final(&paid.payment));
+            known.then_some(()).ok_or_else(|| Problem::not_found("payment"))?;
         }
         Ok(tx.commit().await?)
     }

@@ -37,9 +37,9 @@ fn payment(id: i64, order: &Value, status: &str, version: i64) -> Value {
 async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
     for place in places().await {
         let shop = Shop::start(&place.address(), Settings::default()).await;
-        let show = async |user, id: i64| shop.get(user, &format!("/api/orders/{id}")).await.1;
+        let look = async |user, id: i64| shop.get(user, &format!("/api/orders/{id}")).await.1;
         let placed = shop.order(1, 3).await;
-        let created = show(1, placed).await;
+        let created = look(1, placed).await;
         shop.is_written_elsewhere("orders").await;
         let is = |order: &Value, status: &str, id: i64| {
             let mut order = order.clone();
@@ -54,10 +54,10 @@ async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
             shop.send("order.created", "order-1", 1, &json!({ "userId": 1, "order": created })).await;
             shop.send("order.cancelled", "order-7", 2, &json!({ "userId": 2, "order": unknown })).await;
         }
-        assert_eq!((show(1, placed).await, show(2, 7).await), (complete, unknown.clone()));
+        assert_eq!((look(1, placed).await, look(2, 7).await), (complete, unknown.clone()));
         (unknown["status"], unknown["version"]) = (json!("awaiting_payment"), json!(1));
         shop.send("order.created", "order-7", 1, &json!({ "userId": 2, "order": unknown })).await;
-        assert_eq!(show(2, 7).await["status"], "cancelled");
+        assert_eq!(look(2, 7).await["status"], "cancelled");
         let left = shop.get(1, "/api/tickets/3/availability").await.1;
         assert_eq!((&left["reserved"], &left["sold"]), (&json!(0), &json!(2)), "stock is written here");
         until("both are told", || async { shop.get(2, "/api/notifications").await.1["unread"] == 2 }).await;
@@ -69,11 +69,11 @@ async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
             (shop.order(1, 4).await, shop.order(1, 5).await, shop.order(1, 6).await);
         shop.ask(shop.request(1, Method::DELETE, &format!("/api/orders/{cancelled}"))).await;
         for _ in 0..2 {
-            shop.send("payment.created", "payment-9", 1, &payment(9, &show(1, paid).await, "succeeded", 1))
+            shop.send("payment.created", "payment-9", 1, &payment(9, &look(1, paid).await, "succeeded", 1))
                 .await;
         }
-        assert_eq!(show(1, paid).await["status"], "complete");
-        let back = show(1, cancelled).await;
+        assert_eq!(look(1, paid).await["status"], "complete");
+        let back = look(1, cancelled).await;
         shop.send("payment.created", "payment-10", 1, &payment(10, &back, "succeeded", 1)).await;
         assert_eq!(
             shop.count("SELECT count(*) FROM outbox WHERE subject = 'order.refund_requested'").await,
@@ -90,7 +90,7 @@ async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
             shop.send("expiration.complete", "order", 1, &json!({ "orderId": order })).await;
         }
         assert_eq!(
-            (show(1, paid).await["version"].clone(), show(1, late).await["status"].clone()),
+            (look(1, paid).await["version"].clone(), look(1, late).await["status"].clone()),
             (json!(2), json!("cancelled"))
         );
         assert_eq!(shop.count("SELECT count(*) FROM dead_letters").await, 0);
