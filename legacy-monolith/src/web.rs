@@ -73,7 +73,7 @@ struct OneTicket {
 
 #[derive(Template)]
 #[template(path = "orders.html")]
-struct Orders {
+struct MyOrders {
     user: Option<String>,
     cart: Cart,
     form_token: String,
@@ -121,7 +121,7 @@ async fn orders(
     let orders = shop.orders.now().await?.list(&session.user, orders::Wanted::default()).await?.orders;
     let form_token = shop.users.local.form_token(&session).await?;
     let cart = shop.cart.get(&session).await?;
-    Ok(page(&Orders { user: name(Some(session.user)), cart, form_token, orders })?.into_response())
+    Ok(page(&MyOrders { user: name(Some(session.user)), cart, form_token, orders })?.into_response())
 }
 
 async fn order(

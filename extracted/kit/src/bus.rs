@@ -15,7 +15,7 @@ use crate::{database::Database, inbox::Inbox, query, query_as, scalar};
 /// How often the outbox is looked at. A transaction cannot tell when it is committed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long to wait after something failed.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: i64 = 100;
 
 /// Which bus.

@@ -3,6 +3,7 @@
 //! | part | job |
 //! |---|---|
 //! | [`service`] | flags, health, metrics, the life of a process |
+//! | `metrics` | rate, errors and duration of every route |
 //! | [`server`] | serves until told to stop |
 //! | [`database`] | `SQLite` or PostgreSQL by the same statements; `query!`, `query_as!`, `scalar!` |
 //! | [`problem`] | what goes wrong, as the API answers it |

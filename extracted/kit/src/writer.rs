@@ -38,8 +38,8 @@ use crate::{
     service::internal,
 };
 
-/// How long the rows may take to become the same.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How long the rows may take to become the same; requests that wait meanwhile wait longer.
+const CATCH_UP: Duration = Duration::from_secs(8);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A module whose writer can change.

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{client, serve, until};
 
-/// `session=user-N` is user N. It gives any module away at once; routes that are not scripted are 404.
+/// `session=user-N` is user N. It gives any module away at once, as if both had the same rows; routes that are not
+/// scripted are 404.
 pub struct Legacy {
     /// Such as `http://127.0.0.1:40123`.
     pub address: String,
@@ -34,6 +35,7 @@ struct Shared {
     other_side: Mutex<String>,
     events: Mutex<Vec<Event>>,
     refuse: Mutex<usize>,
+    gives: Mutex<HashMap<String, Value>>,
     answers: Mutex<HashMap<String, (u16, Value)>>,
     asked: Mutex<Vec<(String, Value)>>,
 }
@@ -46,6 +48,7 @@ impl Legacy {
             other_side: Mutex::default(),
             events: Mutex::default(),
             refuse: Mutex::default(),
+            gives: Mutex::default(),
             answers: Mutex::default(),
             asked: Mutex::default(),
         });
@@ -66,7 +69,12 @@ impl Legacy {
         self.shared.answers.lock().unwrap().insert(request.to_owned(), (status, body));
     }
 
-    /// Scripted requests that came, as `"PUT /path"` and their body.
+    /// The fingerprint to give a module away with.
+    pub fn give(&self, module: &str, fingerprint: Value) {
+        self.shared.gives.lock().unwrap().insert(module.to_owned(), fingerprint);
+    }
+
+    /// Scripted requests and acts of a hand-over that came, as `"PUT /path"` and their body.
     pub fn asked(&self) -> Vec<(String, Value)> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -128,10 +136,15 @@ async fn events(State(shared): State<Arc<Shared>>, Json(event): Json<Event>) -> 
     StatusCode::OK
 }
 
-/// Gives away what the program has a replica of already: its own fingerprint.
+/// Gives away what the program has already: its own fingerprint, unless told otherwise.
 async fn act(State(shared): State<Arc<Shared>>, Path((module, act)): Path<(String, String)>) -> Json<Value> {
+    shared.asked.lock().unwrap().push((format!("POST /internal/writers/{module}/{act}"), Value::Null));
     if act != "give" {
         return Json(json!([]));
+    }
+    let scripted = shared.gives.lock().unwrap().get(&module).cloned();
+    if let Some(fingerprint) = scripted {
+        return Json(fingerprint);
     }
     let address = shared.other_side.lock().unwrap().clone();
     let answer = client().get(format!("{address}/internal/fingerprint/{module}")).send().await.unwrap();

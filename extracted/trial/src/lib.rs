@@ -2,10 +2,10 @@
 //!
 //! | part | job |
 //! |---|---|
-//! | [`Place`], [`places`] | a fresh `SQLite` file; a fresh PostgreSQL database when `BOXOFFICE_TEST_POSTGRES` says where |
-//! | [`Carrier`], [`settings`] | the bus: HTTP, or a NATS server of the test's own |
+//! | `place`: [`Place`], [`places`] | a fresh `SQLite` file; a fresh PostgreSQL database when `BOXOFFICE_TEST_POSTGRES` says where |
+//! | `bus`: [`Carrier`], [`settings`] | the bus: HTTP, or a NATS server of the test's own |
 //! | [`Trial`] | the program under test, its requests and its events |
-//! | [`Legacy`] | the stand-in: sessions, keys, hand-overs, scripted answers; it records what it was sent |
+//! | `legacy`: [`Legacy`] | the stand-in: sessions, keys, hand-overs, scripted answers; it records what it was sent |
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod bus;

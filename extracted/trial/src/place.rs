@@ -1,6 +1,7 @@
 //! Where a program under test keeps its rows.
 
 use boxoffice_kit::{Database, sqlx};
+use reqwest::Url;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -31,8 +32,9 @@ pub async fn places() -> Vec<Place> {
         let create = sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")));
         create.execute(&database.write).await.unwrap();
         database.close().await;
-        let (host, _) = server.rsplit_once('/').expect("postgres://USER@HOST:PORT/DATABASE");
-        all.push(Place::Postgres(format!("{host}/{name}")));
+        let mut address: Url = server.parse().unwrap();
+        address.set_path(&name);
+        all.push(Place::Postgres(address.to_string()));
     }
     all
 }

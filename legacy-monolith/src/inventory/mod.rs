@@ -37,15 +37,6 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// `None` while an order of this status still waits.
-    pub(crate) fn of(status: &str) -> Option<Self> {
-        match status {
-            "complete" => Some(Self::Sold),
-            "cancelled" => Some(Self::Released),
-            _ => None,
-        }
-    }
-
     fn text(self) -> &'static str {
         match self {
             Self::Sold => "sold",

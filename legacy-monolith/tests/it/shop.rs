@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use boxoffice_kit::{Database, query, service::Events};
 use boxoffice_monolith::{Settings, app, open, seed};
+use boxoffice_trial::{Place, places};
 use reqwest::{Client, Method, RequestBuilder, Url, redirect::Policy};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -20,6 +21,16 @@ impl Shop {
     /// A shop on `folder`'s database; two on one folder share it, as two processes would.
     pub(crate) async fn open(folder: &Path) -> Self {
         Self::start(folder.join("shop.sqlite").to_str().unwrap(), Settings::default()).await
+    }
+
+    /// A shop on each kind of database there is.
+    pub(crate) async fn everywhere() -> Vec<(Place, Self)> {
+        let mut all = Vec::new();
+        for place in places().await {
+            let shop = Self::start(&place.address(), Settings::default()).await;
+            all.push((place, shop));
+        }
+        all
     }
 
     pub(crate) async fn start(address: &str, settings: Settings) -> Self {
@@ -44,6 +55,8 @@ impl Shop {
         let [one_socket, two_socket] = sockets;
         let settings = urls.map(|url| Settings {
             events: Events { subscribers: vec![url.clone()], ..Events::default() },
+            users_url: Some(url.clone()),
+            catalog_url: Some(url.clone()),
             orders_url: Some(url.clone()),
             payments_url: Some(url.clone()),
             notifications_url: Some(url.clone()),

@@ -20,7 +20,7 @@ impl Shop {
         given.execute(&self.database.write).await.unwrap();
     }
 
-    async fn take(&self, module: &str) {
+    pub(crate) async fn take(&self, module: &str) {
         let (status, told) = self.post(1, &format!("/internal/writers/{module}/take"), &json!({})).await;
         assert_eq!(status, 200, "{told}");
     }

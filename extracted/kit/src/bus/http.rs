@@ -4,13 +4,16 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     routing::post,
 };
 use reqwest::Url;
 
 use super::{Outbox, PAUSE, Row};
-use crate::inbox::{Inbox, Receipt};
+use crate::{
+    inbox::{Inbox, Receipt},
+    service::internal,
+};
 
 const EVENT_MAX: usize = 1024 * 1024;
 
@@ -56,8 +59,8 @@ pub(super) async fn send(mut outbox: Outbox, subscriber: Url, client: reqwest::C
 }
 
 async fn deliver(client: &reqwest::Client, address: &str, row: &Row) -> bool {
-    let sent = crate::service::internal(client.post(address)).body(row.body.clone()).send().await;
-    match sent {
+    let request = client.post(address).header(CONTENT_TYPE, "application/json").body(row.body.clone());
+    match internal(request).send().await {
         Ok(answer) => answer.status().is_success(),
         Err(error) => {
             tracing::debug!("{} was not delivered to {address}: {error}", row.subject);

@@ -22,8 +22,9 @@ use crate::{
     service::internal,
 };
 
-/// Marks a request that was passed on, so that it never goes back.
+/// How often a request was passed on. Once is the rule; a writer that changes just then passes it back.
 const PASSED_ON: HeaderName = HeaderName::from_static("x-boxoffice-passed-on");
+const PASSES_MAX: u32 = 6;
 const BODY_MAX: usize = 1024 * 1024;
 const WAIT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -63,7 +64,8 @@ struct Asked {
 
 impl Gate {
     async fn answer(&self, asked: Asked, next: Next) -> Result<Response, Problem> {
-        let was_passed_on = asked.parts.headers.contains_key(PASSED_ON);
+        let passes = asked.parts.headers.get(PASSED_ON).and_then(|count| count.to_str().ok()?.parse().ok());
+        let passes: u32 = passes.unwrap_or(0);
         let since = tokio::time::Instant::now();
         while since.elapsed() < WAIT {
             match self.writers.state(self.module).await? {
@@ -74,8 +76,8 @@ impl Gate {
                         return Ok(response);
                     }
                 }
-                State::Given | State::Replica if !was_passed_on => {
-                    return match self.pass_on(&asked).await {
+                State::Given | State::Replica if passes < PASSES_MAX => {
+                    return match self.pass_on(&asked, passes + 1).await {
                         Ok(response) => Ok(response),
                         Err(_) if asked.safe => Ok(next.run(asked.again()).await),
                         Err(error) => {
@@ -90,14 +92,18 @@ impl Gate {
         Err(Problem::unavailable("nobody writes this now"))
     }
 
-    async fn pass_on(&self, asked: &Asked) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
+    async fn pass_on(
+        &self,
+        asked: &Asked,
+        passes: u32,
+    ) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
         let other: &Url = self.writers.other(self.module)?;
         let path =
             asked.parts.extensions.get::<axum::extract::OriginalUri>().map_or(&asked.parts.uri, |uri| &uri.0);
         let path = path.path_and_query().map_or("/", |path| path.as_str());
         let address = format!("{}{path}", other.as_str().trim_end_matches('/'));
         let mut headers = kept(&asked.parts.headers);
-        headers.insert(PASSED_ON, HeaderValue::from_static("1"));
+        headers.insert(PASSED_ON, HeaderValue::from(passes));
         let request = self.writers.client.request(asked.parts.method.clone(), address);
         let answer = internal(request.headers(headers).body(asked.body.clone())).send().await?;
         let mut response = Response::new(Body::empty());

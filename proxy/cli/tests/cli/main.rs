@@ -21,8 +21,8 @@ use std::process::Command;
 
 use running::Running;
 
-/// Nobody listens on the discard port.
-const NOBODY: &str = "127.0.0.1:9";
+/// Nobody can listen there: who asks for port 0 is given another. Any other port may be somebody's for a while.
+const NOBODY: &str = "127.0.0.1:0";
 
 fn transcripts(admin: &str) -> trycmd::TestCases {
     let cases = trycmd::TestCases::new();

@@ -14,6 +14,8 @@ use crate::load::{AfterClose, Load};
 use crate::process::{Process, free_address, program, run};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const PROMETHEUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/prometheus");
+const RULES: [&str; 2] = ["rules.yml", "alerts.yml"];
 
 fn by_a_user(number: u64) -> Request<AnyBody> {
     // Most go by the route, some by none; not as fast as they can, the other side has work to do.
@@ -36,6 +38,9 @@ async fn every_query_of_the_dashboard_has_data() {
     let shipped = std::fs::read_to_string(Path::new(ROOT).join("deploy/prometheus/prometheus.yml")).unwrap();
     let adapted = adapt(&shipped, &banyan.admin.to_string());
     std::fs::write(folder.path().join("prometheus.yml"), adapted).unwrap();
+    for rules in RULES {
+        std::fs::copy(Path::new(PROMETHEUS).join(rules), folder.path().join(rules)).unwrap();
+    }
     let mut command = program("prometheus");
     command.current_dir(folder.path()).args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"]);
     command.arg(format!("--web.listen-address={address}"));
@@ -68,16 +73,50 @@ fn adapt(shipped: &str, admin: &str) -> String {
     adapted
 }
 
+/// What is tested fires with exactly the labels and words that are written there, and with no other alert of its name.
+#[test]
+fn every_alert_fires_where_it_should_and_nowhere_else() {
+    let promtool = |arguments: &[&str]| {
+        let mut command = program("promtool");
+        run(command.current_dir(PROMETHEUS).args(arguments))
+    };
+    promtool(&["check", "rules", "rules.yml", "alerts.yml"]);
+    promtool(&["test", "rules", "tests/alerts_test.yml"]);
+    let read = |name: &str| std::fs::read_to_string(Path::new(PROMETHEUS).join(name)).unwrap();
+    let (alerts, tests) = (read("alerts.yml"), read("tests/alerts_test.yml"));
+    let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(names.len() >= 9, "{names:?}");
+    for name in names {
+        let fires = format!("alertname: {name}\n        exp_alerts:\n");
+        assert!(tests.contains(&fires), "{name} never fires in tests/alerts_test.yml");
+    }
+}
+
+#[test]
+fn the_rules_name_only_metrics_that_exist() {
+    for rules in RULES {
+        names_only_metrics(&std::fs::read_to_string(Path::new(PROMETHEUS).join(rules)).unwrap(), 4);
+    }
+}
+
 #[test]
 fn the_dashboard_names_only_metrics_that_exist() {
-    let text = std::fs::read_to_string(Path::new(ROOT).join("deploy/grafana/banyan-migration.json")).unwrap();
+    names_only_metrics(
+        &std::fs::read_to_string(Path::new(ROOT).join("deploy/grafana/banyan-migration.json")).unwrap(),
+        10,
+    );
+}
+
+fn names_only_metrics(text: &str, at_least: usize) {
     let known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
-    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    // What rules record has a colon: `job_route:banyan_compared:increase15m`.
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
     let names: BTreeSet<&str> = text
         .split(|letter| !is_part(letter))
         .filter(|word| word.starts_with("banyan_") || word.starts_with("process_"))
+        .filter(|word| !word.contains(':'))
         .collect();
-    assert!(names.len() > 10, "{names:?}");
+    assert!(names.len() > at_least, "{names:?}");
     let ending = ["_bucket", "_sum", "_count"];
     for name in names {
         let family = ending.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);

@@ -14,14 +14,3 @@ fn the_routes_of_the_demo_have_no_problem() {
     let said = run(command.args(["check", "routes.toml", "--deny-warnings"]));
     assert!(said.contains("1 route, 2 upstreams, no problems"), "{said}");
 }
-
-/// By `hadolint` of `PyPI`: `scripts/setup --test`.
-#[test]
-fn the_image_file_has_no_lint() {
-    let linter = format!("{ROOT}/target/tools/pypi/bin/hadolint");
-    run(Command::new(linter).current_dir(ROOT).args([
-        "--failure-threshold",
-        "style",
-        "deploy/docker/Dockerfile",
-    ]));
-}

@@ -1,12 +1,13 @@
 //! The fences of the house: who may know whom, and where vendor types live.
 //!
-//! `reading` is how these tests see the source tree.
+//! `reading` is how these tests see the source tree; `deployed` holds image files and Kubernetes manifests.
 //!
 //! Every failure says which rule was broken, where, and what to do. A rule that has become wrong is changed
 //! here, in the same commit and with its reason.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the workspace has failed")]
 
+mod deployed;
 mod reading;
 
 use std::collections::BTreeSet;

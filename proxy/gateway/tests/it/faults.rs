@@ -16,7 +16,7 @@ use crate::pages;
 use crate::proxy::Proxy;
 use crate::upstream::Upstream;
 use requests::{KINDS, Kind, answer_to};
-use servers::{FAULTS, Fault, Server};
+use servers::{FAULTS, Fault, FaultKind, Server};
 
 fn is_full() -> bool {
     std::env::var("BANYAN_FULL").is_ok_and(|value| !value.is_empty() && value != "0")
@@ -35,7 +35,8 @@ const HEAD: &str = "# When a candidate fails, case by case\n\n\
     when an answer comes later than the deadlines allow (`connect_timeout` 300 ms, `timeout` 2 s, `idle_timeout` 1 s), or\n\
     when the process grows by more than 32 MiB meanwhile. No two runs take the same time: each leaves this page with the\n\
     time to every answer in `faults.md` of cargo's folder for tests, `target/tmp`.\n\n\
-    *gRPC* is a call over HTTP/2 on both sides; a fault of a candidate is then one in frames.\n";
+    *gRPC* is a call over HTTP/2 on both sides; a fault of a candidate is then one in frames. What comes without end over\n\
+    HTTP/1 is ended by its length: there `timeout` is 1 min for interim answers, so that none is ended by it.\n";
 
 const COLUMNS: &str = "| request | without fallback | candidate | legacy | with fallback | candidate | legacy |\n\
      |---|---|---|---|---|---|---|\n";
@@ -102,7 +103,7 @@ struct Candidates {
 impl Candidates {
     async fn failing(fault: &'static Fault) -> Self {
         let grpc = [grpc::Candidate::failing(fault).await, grpc::Candidate::failing(fault).await];
-        Self { fault, server: Server::failing(fault).await, grpc }
+        Self { fault, server: Server::failing(fault, longest()).await, grpc }
     }
 }
 
@@ -121,12 +122,17 @@ impl Site {
         let Candidates { fault, grpc, .. } = &self.candidates[at];
         let path = format!("/grpc/{}/{falls_back}", fault.word);
         let began = Instant::now();
-        let got = grpc::answer_to(self.proxy.address, &path).await;
+        let candidate = &grpc[usize::from(falls_back)];
+        let got = grpc::answer_to(self.proxy.address, &path, candidate).await;
         let took = began.elapsed();
         assert!(took < longest(), "{path}: {got} after {took:?}");
         let by_legacy = self.grpc_legacy.seen().iter().filter(|seen| seen.target.ends_with(&path)).count();
-        let by_candidate = grpc[usize::from(falls_back)].executed();
-        let cell = Cell { got, by_candidate, by_legacy: u32::try_from(by_legacy).unwrap(), took };
+        let cell = Cell {
+            got,
+            by_candidate: candidate.executed(),
+            by_legacy: u32::try_from(by_legacy).unwrap(),
+            took,
+        };
         cell.check(&path, false, falls_back);
         cell
     }
@@ -135,7 +141,7 @@ impl Site {
         let Candidates { fault, server: candidate, .. } = &self.candidates[at];
         let path = format!("/{}/{falls_back}/{}", fault.word, kind.word);
         let began = Instant::now();
-        let got = answer_to(self.proxy.address, kind, &path).await;
+        let got = answer_to(self.proxy.address, kind, &path, candidate).await;
         let took = began.elapsed();
         assert!(took < longest(), "{path}: {got} after {took:?}");
         let (by_candidate, by_legacy) = (candidate.executed(&path), self.legacy.executed(&path));
@@ -154,11 +160,14 @@ fn routes(legacy: &Server, grpc_legacy: &Upstream, candidates: &[Candidates]) ->
         legacy.address,
         grpc_legacy.url()
     );
-    for Candidates { fault: Fault { word, .. }, server, grpc } in candidates {
+    for Candidates { fault: Fault { word, kind, .. }, server, grpc } in candidates {
         writeln!(text, "[upstreams.{word}]\ntargets = [\"http://{}\"]", server.address).unwrap();
         for (falls_back, grpc) in [false, true].into_iter().zip(grpc) {
             let name = format!("{word}-{falls_back}");
             text += &route(&name, &format!("/{word}/{falls_back}/*"), word, falls_back);
+            if *kind == FaultKind::EndlessInterim {
+                text += "timeout = \"1m\"\n";
+            }
             let address = grpc.address;
             writeln!(
                 text,

@@ -8,9 +8,16 @@ pub(crate) fn check(name: &str, test: &str, expected: &str) {
         std::fs::write(&path, expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = expected.lines().zip(found.lines()).find(|(expected, found)| expected != found);
+    let mut heading = "";
+    let differing = expected.lines().zip(found.lines()).find(|(expected, found)| {
+        if expected.starts_with('#') {
+            heading = expected;
+        }
+        expected != found
+    });
     assert!(
         expected == found,
-        "docs/{name} is out of date: run `UPDATE_DOCS=1 cargo test -p banyan-gateway --test it {test}`\n{differing:?}"
+        "docs/{name} is out of date: run `UPDATE_DOCS=1 cargo test -p banyan-gateway --test it {test}`\n\
+         {heading}\n{differing:?}"
     );
 }

@@ -12,10 +12,10 @@ use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::servers::{Fault, FaultKind, Held, with_a_full_line};
+use super::servers::{Fault, FaultKind, Held, hints, with_a_full_line};
 use crate::frames::wire::{ACK, CONTINUATION, DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, fields, frame};
 use crate::http2;
 use crate::upstream::{Upstream, nobody};
@@ -26,22 +26,25 @@ const MESSAGE: &[u8] = b"\0\0\0\0\x05hello";
 pub(super) struct Candidate {
     pub(super) address: SocketAddr,
     executed: Arc<AtomicU32>,
+    /// The client has the head of an answer.
+    begun: Arc<Notify>,
     _held: Held,
 }
 
 impl Candidate {
     pub(super) async fn failing(fault: &Fault) -> Self {
-        let executed = Arc::<AtomicU32>::default();
+        let (executed, begun) = (Arc::<AtomicU32>::default(), Arc::<Notify>::default());
         let (address, held) = match fault.kind {
             FaultKind::Refuses => (nobody(), Held::Nothing),
             FaultKind::BlackHole => with_a_full_line().await,
             kind => {
-                let counted = Arc::clone(&executed);
-                let upstream = Upstream::raw(move |stream| serve(kind, stream, Arc::clone(&counted))).await;
+                let (counted, told) = (Arc::clone(&executed), Arc::clone(&begun));
+                let serve = move |stream| serve(kind, stream, Arc::clone(&counted), Arc::clone(&told));
+                let upstream = Upstream::raw(serve).await;
                 (upstream.address, Held::Upstream(upstream))
             }
         };
-        Self { address, executed, _held: held }
+        Self { address, executed, begun, _held: held }
     }
 
     pub(super) fn executed(&self) -> u32 {
@@ -59,14 +62,14 @@ pub(super) async fn sound() -> Upstream {
     .await
 }
 
-async fn serve(kind: FaultKind, stream: TcpStream, counted: Arc<AtomicU32>) {
+async fn serve(kind: FaultKind, stream: TcpStream, counted: Arc<AtomicU32>, begun: Arc<Notify>) {
     let (reader, mut writer) = stream.into_split();
     let (asked, first) = oneshot::channel();
     let failing = async {
         let settings = [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, ACK, 0, &[])].concat();
         let _ = writer.write_all(&settings).await;
         if let Ok(id) = first.await {
-            fail(kind, &mut writer, id).await;
+            fail(kind, &mut writer, id, &begun).await;
         }
     };
     tokio::select! {
@@ -96,7 +99,7 @@ async fn count(
     }
 }
 
-async fn fail(kind: FaultKind, writer: &mut OwnedWriteHalf, id: u32) {
+async fn fail(kind: FaultKind, writer: &mut OwnedWriteHalf, id: u32, begun: &Notify) {
     let head = fields(&[(":status", "200"), ("content-type", "application/grpc")]);
     let answer = match kind {
         FaultKind::HalfAHead => frame(HEADERS, 0, id, &head),
@@ -110,7 +113,7 @@ async fn fail(kind: FaultKind, writer: &mut OwnedWriteHalf, id: u32) {
             return repeat(writer, &frame(HEADERS, 0, id, &head), &more).await;
         }
         FaultKind::EndlessInterim => {
-            let interim = frame(HEADERS, END_HEADERS, id, &fields(&[(":status", "103")]));
+            let interim = frame(HEADERS, END_HEADERS, id, &fields(&[(":status", "103"), ("link", &hints())]));
             return repeat(writer, b"", &interim).await;
         }
         FaultKind::Hangs => return std::future::pending().await,
@@ -122,7 +125,7 @@ async fn fail(kind: FaultKind, writer: &mut OwnedWriteHalf, id: u32) {
     }
     if kind == FaultKind::HalfABody {
         // A reset overtakes what was sent before it: it has to arrive first.
-        sleep(Duration::from_millis(100)).await;
+        begun.notified().await;
     }
     let _ = writer.as_ref().set_zero_linger();
 }
@@ -148,12 +151,12 @@ async fn repeat(writer: &mut OwnedWriteHalf, first: &[u8], again: &[u8]) {
 }
 
 /// Makes one call and tells the answer as a person would.
-pub(super) async fn answer_to(address: SocketAddr, path: &str) -> String {
-    let called = timeout(2 * super::longest(), call(address, path));
+pub(super) async fn answer_to(address: SocketAddr, path: &str, candidate: &Candidate) -> String {
+    let called = timeout(2 * super::longest(), call(address, path, &candidate.begun));
     called.await.unwrap_or_else(|_| panic!("{path}: neither answer nor end"))
 }
 
-async fn call(address: SocketAddr, path: &str) -> String {
+async fn call(address: SocketAddr, path: &str, begun: &Notify) -> String {
     let (mut sender, _connection) = http2::over(TcpStream::connect(address).await.unwrap()).await;
     let request = Request::post(format!("http://shop.test{path}"))
         .header("content-type", "application/grpc")
@@ -163,6 +166,7 @@ async fn call(address: SocketAddr, path: &str) -> String {
         Ok(answer) => answer,
         Err(error) => return format!("no answer: {error:?}"),
     };
+    begun.notify_one();
     let status = answer.status().as_u16();
     let field = |name: &str, before: &str| {
         let value = answer.headers().get(name).and_then(|value| value.to_str().ok());

@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::servers::Server;
+
 const PIECE: usize = 64 << 10;
 
 /// 16 MiB, and 1 GiB where all is as long as the requirement says.
@@ -55,8 +57,8 @@ pub(crate) const KINDS: &[Kind] = &[
     },
 ];
 
-/// Sends the request and tells the answer as a person would.
-pub(crate) async fn answer_to(address: SocketAddr, kind: &Kind, path: &str) -> String {
+/// Sends the request and tells the answer as a person would. The candidate learns when some of a body has come.
+pub(super) async fn answer_to(address: SocketAddr, kind: &Kind, path: &str, candidate: &Server) -> String {
     let method = if kind.name.starts_with("POST") { "POST" } else { "GET" };
     let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: shop.test\r\n{}\r\n", kind.lines);
@@ -75,6 +77,9 @@ pub(crate) async fn answer_to(address: SocketAddr, kind: &Kind, path: &str) -> S
             match reader.read(&mut some).await {
                 Ok(count) if count > 0 => answer.extend_from_slice(&some[..count]),
                 _ => break,
+            }
+            if parts(&answer).is_some_and(|(_, found, _)| found > 0) {
+                candidate.has_begun(path);
             }
         }
         answer

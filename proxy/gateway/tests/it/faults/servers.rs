@@ -1,12 +1,13 @@
 //! Candidates that fail, and a legacy that does not. Each counts the requests whose heads it got whole, by path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::upstream::{Upstream, nobody};
@@ -53,9 +54,13 @@ pub(crate) const FAULTS: &[Fault] = &[
 
 type Count = Arc<Mutex<HashMap<String, u32>>>;
 
+/// The paths whose clients have got some of the body of an answer.
+type Begun = watch::Sender<HashSet<String>>;
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     executed: Count,
+    begun: Begun,
     /// What keeps the address as it is.
     _held: Held,
 }
@@ -72,9 +77,14 @@ impl Server {
         self.executed.lock().unwrap().get(path).copied().unwrap_or(0)
     }
 
+    /// The client has got some of the body of the answer.
+    pub(super) fn has_begun(&self, path: &str) {
+        self.begun.send_if_modified(|begun| begun.insert(path.to_owned()));
+    }
+
     /// Reads every request to its end and answers it.
     pub(crate) async fn sound() -> Self {
-        Self::counting(|mut stream, head| async move {
+        Self::counting(Begun::default(), |mut stream, head| async move {
             let _ = read_body(&mut stream, &head).await;
             let _ = stream
                 .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nlegacy")
@@ -83,21 +93,25 @@ impl Server {
         .await
     }
 
-    pub(crate) async fn failing(fault: &Fault) -> Self {
-        let kind = fault.kind;
-        match kind {
-            FaultKind::Refuses => {
-                Self { address: nobody(), executed: Count::default(), _held: Held::Nothing }
+    /// `patience` is for a client that does not tell what it has got.
+    pub(crate) async fn failing(fault: &Fault, patience: Duration) -> Self {
+        let (kind, begun) = (fault.kind, Begun::default());
+        let (address, held) = match kind {
+            FaultKind::Refuses => (nobody(), Held::Nothing),
+            FaultKind::BlackHole => with_a_full_line().await,
+            _ => {
+                let told = begun.clone();
+                let fail = move |stream, head| fail(kind, stream, head, told.clone(), patience);
+                return Self::counting(begun, fail).await;
             }
-            FaultKind::BlackHole => {
-                let (address, held) = with_a_full_line().await;
-                Self { address, executed: Count::default(), _held: held }
-            }
-            _ => Self::counting(move |stream, head| fail(kind, stream, head)).await,
-        }
+        };
+        Self { address, executed: Count::default(), begun, _held: held }
     }
 
-    async fn counting<A>(then: impl Fn(TcpStream, String) -> A + Clone + Send + Sync + 'static) -> Self
+    async fn counting<A>(
+        begun: Begun,
+        then: impl Fn(TcpStream, String) -> A + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         A: Future<Output = ()> + Send + 'static,
     {
@@ -107,14 +121,17 @@ impl Server {
             let (counted, then) = (Arc::clone(&counted), then.clone());
             async move {
                 let Some(head) = read_head(&mut stream).await else { return };
-                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                *counted.lock().unwrap().entry(path).or_default() += 1;
+                *counted.lock().unwrap().entry(path(&head)).or_default() += 1;
                 then(stream, head).await;
             }
         })
         .await;
-        Self { address: upstream.address, executed, _held: Held::Upstream(upstream) }
+        Self { address: upstream.address, executed, begun, _held: Held::Upstream(upstream) }
     }
+}
+
+fn path(head: &str) -> String {
+    head.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
 /// Listens, with all places for those who wait taken.
@@ -131,7 +148,7 @@ pub(super) async fn with_a_full_line() -> (SocketAddr, Held) {
     (address, Held::FullLine(listener, fillers))
 }
 
-async fn fail(kind: FaultKind, mut stream: TcpStream, head: String) {
+async fn fail(kind: FaultKind, mut stream: TcpStream, head: String, begun: Begun, patience: Duration) {
     let answer: &[u8] = match kind {
         FaultKind::HalfAHead => b"HTTP/1.1 200 OK\r\nContent-Le",
         FaultKind::HalfABody if head.contains("websocket") => {
@@ -143,7 +160,7 @@ async fn fail(kind: FaultKind, mut stream: TcpStream, head: String) {
         FaultKind::EndlessHead => {
             return repeat(stream, b"HTTP/1.1 200 OK\r\n", b"X-More: of the same\r\n").await;
         }
-        FaultKind::EndlessInterim => return repeat(stream, b"", b"HTTP/1.1 103 Early Hints\r\n\r\n").await,
+        FaultKind::EndlessInterim => return repeat(stream, b"", early_hints().as_bytes()).await,
         FaultKind::Hangs => return swallow(stream).await,
         FaultKind::Resets | FaultKind::Refuses | FaultKind::BlackHole => b"",
     };
@@ -153,9 +170,21 @@ async fn fail(kind: FaultKind, mut stream: TcpStream, head: String) {
     }
     if kind == FaultKind::HalfABody {
         // A reset overtakes what was sent before it: it has to arrive first.
-        sleep(Duration::from_millis(100)).await;
+        let path = path(&head);
+        let _ = timeout(patience, begun.subscribe().wait_for(|begun| begun.contains(&path))).await;
     }
     let _ = stream.set_zero_linger();
+}
+
+/// An interim answer.
+fn early_hints() -> String {
+    format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", hints())
+}
+
+/// As long as those of a page with many parts. The proxy bears so many bytes before a head, and what takes its time is each
+/// answer: the shortest ones keep all threads of an unoptimised build from everything else.
+pub(super) fn hints() -> String {
+    ["</part.css>; rel=preload"; 160].join(", ")
 }
 
 /// Takes all that comes, until the other side closes.

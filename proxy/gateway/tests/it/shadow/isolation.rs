@@ -1,6 +1,7 @@
 //! Whatever a candidate does with copies, clients cannot tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -51,7 +52,7 @@ async fn no_fault_of_a_candidate_reaches_a_client() {
     let legacy = Upstream::named("legacy").await;
     let mut candidates = Vec::new();
     for fault in FAULTS {
-        candidates.push((fault, Server::failing(fault).await));
+        candidates.push((fault, Server::failing(fault, Duration::from_millis(100)).await));
     }
     for (fault, candidate) in &candidates {
         let url = format!("http://{}", candidate.address);
