@@ -20,7 +20,7 @@ SELECT count(*) FROM tickets WHERE reserved < 0 OR sold < 0 OR reserved + sold >
 SELECT count(*) FROM tickets LEFT JOIN
     (SELECT ticket_id, sum(CASE status WHEN 'awaiting_payment' THEN quantity ELSE 0 END) AS held,
     sum(CASE status WHEN 'complete' THEN quantity ELSE 0 END) AS gone
-    FROM order_items JOIN orders ON orders.id = order_id GROUP BY ticket_id) AS wanted
+    FROM order_items JOIN orders ON orders.id = order_items.order_id GROUP BY ticket_id) AS wanted
     ON wanted.ticket_id = tickets.id
     WHERE reserved <> coalesce(held, 0) OR sold <> coalesce(gone, 0)
 
@@ -45,11 +45,11 @@ SELECT count(*) FROM (SELECT 1 AS one FROM payments WHERE status IN ('succeeded'
 
 -- orders are complete without a payment: payments.order_id orders.number
 SELECT count(*) FROM orders WHERE status = 'complete' AND NOT EXISTS
-    (SELECT 1 FROM payments WHERE order_id = orders.id AND payments.status IN ('succeeded', 'refunded'))
+    (SELECT 1 FROM payments WHERE payments.order_id = orders.id AND payments.status IN ('succeeded', 'refunded'))
 
 -- paid orders are cancelled and not refunded: payments.order_id orders.number
-SELECT count(*) FROM orders JOIN payments ON order_id = orders.id
+SELECT count(*) FROM orders JOIN payments ON payments.order_id = orders.id
     WHERE orders.status = 'cancelled' AND payments.status = 'succeeded'
 
 -- payments are not their order's total: payments.amount_cents orders.total_cents
-SELECT count(*) FROM orders JOIN payments ON order_id = orders.id WHERE amount_cents <> total_cents
+SELECT count(*) FROM orders JOIN payments ON payments.order_id = orders.id WHERE amount_cents <> total_cents
