@@ -26,10 +26,10 @@ pub struct Audit {
 const AUDIT: &str = "
 SELECT
     (SELECT count(*) FROM orders) AS orders,
-    (SELECT value FROM counters WHERE name = 'orders') AS last_number,
-    (SELECT value FROM counters WHERE name = 'orders')
+    (SELECT value FROM counters WHERE name = 'order_numbers') AS last_number,
+    (SELECT value FROM counters WHERE name = 'order_numbers')
         - (SELECT count(DISTINCT number) FROM orders
-           WHERE number BETWEEN 1 AND (SELECT value FROM counters WHERE name = 'orders')) AS gaps,
+           WHERE number BETWEEN 1 AND (SELECT value FROM counters WHERE name = 'order_numbers')) AS gaps,
     (SELECT count(*) FROM tickets WHERE reserved + sold > capacity) AS oversold,
     (SELECT count(*) FROM tickets LEFT JOIN
         (SELECT ticket_id, sum(quantity) AS held FROM order_items

@@ -3,7 +3,9 @@
 
 mod fences;
 mod ordering;
+mod paying;
 mod people;
 mod process;
 mod shop;
 mod stream;
+mod telling;

@@ -16,7 +16,7 @@ async fn signing_up_in_and_out() {
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
     let user: Value = answer.json().await.unwrap();
-    assert_eq!(user, json!({ "id": 501, "email": "new@example.com" }), "and no hash");
+    assert_eq!(user, json!({ "id": 501, "email": "new@example.com", "name": "" }), "and no hash");
 
     let session = cookie.split(';').next().unwrap();
     let current = || shop.anonymous(Method::GET, "/api/users/currentuser").header("cookie", session);
@@ -129,7 +129,9 @@ async fn only_this_machine_learns_whose_a_session_is() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(folder.path()).await;
     let ask = || shop.request(17, Method::GET, "/internal/session");
-    assert_eq!(shop.ask(ask()).await, (200, json!({ "id": 17, "email": "user-17@example.com" })));
+    let (status, known) = shop.ask(ask()).await;
+    assert_eq!((status, &known["id"], &known["email"]), (200, &json!(17), &json!("user-17@example.com")));
+    assert!(known["identity"].is_string(), "{known}");
     assert_eq!(shop.ask(shop.anonymous(Method::GET, "/internal/session")).await.0, 401);
     assert_eq!(shop.ask(ask().header("x-forwarded-for", "127.0.0.1")).await.0, 404);
 }

@@ -20,7 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use boxoffice_load::{Plan, Report, audit, run};
-use boxoffice_monolith::{Database, Settings, app, seed};
+use boxoffice_monolith::{Settings, app, open, seed};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
@@ -74,8 +74,8 @@ async fn a_failing_answer_is_told() {
 #[tokio::test]
 async fn a_shop_without_the_users_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let database = Database::open(&folder.path().join("shop.sqlite")).await.unwrap();
-    let url = serve(app(&database, Settings::default())).await;
+    let database = open(folder.path().join("shop.sqlite").to_str().unwrap()).await.unwrap();
+    let url = serve(app(&database, Settings::default()).await.unwrap().0).await;
     let refused = run(plan(&url), CancellationToken::new()).await.unwrap_err().to_string();
     assert!(refused.contains("hint: start it with"), "{refused}");
 }
@@ -112,9 +112,9 @@ enum Meddle {
 }
 
 async fn shop(folder: &Path) -> Router {
-    let database = Database::open(&folder.join("shop.sqlite")).await.unwrap();
+    let database = open(folder.join("shop.sqlite").to_str().unwrap()).await.unwrap();
     seed::fill(&database, true).await.unwrap();
-    app(&database, Settings::default())
+    app(&database, Settings::default()).await.unwrap().0
 }
 
 /// Every fifth order is meddled with.
