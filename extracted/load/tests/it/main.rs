@@ -113,7 +113,7 @@ enum Meddle {
 
 async fn shop(folder: &Path) -> Router {
     let database = open(folder.join("shop.sqlite").to_str().unwrap()).await.unwrap();
-    seed::fill(&database, true).await.unwrap();
+    seed::fill(&database, true, 0).await.unwrap();
     app(&database, Settings::default()).await.unwrap().0
 }
 
