@@ -13,11 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
 use serde_json::json;
 
-use super::{
-    Paid, Payment, Wanted,
-    provider::{Card, Provider},
-    repository,
-};
+use super::{Paid, Payment, Wanted, provider::Card, repository};
 use crate::{
     notifications::{self, Note},
     orders::{self, Order, Orders},
@@ -36,7 +32,6 @@ pub(crate) struct Local {
     database: Database,
     orders: Seam<orders::Local, dyn Orders>,
     notifications: Arc<notifications::Local>,
-    provider: Provider,
     webhook_secret: hmac::Key,
 }
 
@@ -58,7 +53,7 @@ impl Local {
         webhook_secret: &str,
     ) -> Self {
         let webhook_secret = hmac::Key::new(hmac::HMAC_SHA256, webhook_secret.as_bytes());
-        Self { database, orders, notifications, provider: Provider::default(), webhook_secret }
+        Self { database, orders, notifications, webhook_secret }
     }
 
     /// Pays an order: the payment, and whether it is a new one. The provider is slow, so it is asked between two
@@ -83,7 +78,7 @@ impl Local {
                 Turn::Wait => return Err(Problem::conflict("the order is being paid")),
             }
         };
-        if self.provider.charge(order.id, order.sums.total_cents, card).await {
+        if card.charge(order.id, order.sums.total_cents).await {
             Ok((true, self.succeed(id).await?))
         } else {
             self.fail(buyer, id, order.id).await?;

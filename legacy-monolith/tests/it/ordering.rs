@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use boxoffice_kit::query;
 use boxoffice_monolith::Settings;
 use boxoffice_trial::places;
 use reqwest::Method;
@@ -74,6 +75,11 @@ async fn cancelling_gives_back_once_and_orders_are_private() {
         );
         assert_eq!(shop.get(1, "/api/tickets/3/availability").await.1["reserved"], 0);
     }
+    let unplaced = query!(
+        "INSERT INTO orders SELECT 99, 99, 1, 'placing', 1, 1, 2, 1, created_at, expires_at FROM orders"
+    );
+    unplaced.execute(&shop.database.write).await.unwrap();
+    assert_eq!(shop.get(1, "/api/orders/99").await.0, 404, "another program is still at it");
     let listed = shop.get(1, "/api/orders").await.1;
     assert_eq!((&listed["total"], &listed["orders"][0]["id"]), (&json!(1), &order["id"]));
     assert_eq!(shop.get(2, "/api/orders").await.1["total"], 0);

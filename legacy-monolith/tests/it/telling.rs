@@ -100,8 +100,10 @@ async fn facts_are_kept_by_everyone_and_acted_on_by_the_writer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_change_hands_and_back_and_nothing_is_lost() {
     const MODULES: [&str; 4] = ["orders", "payments", "notifications", "expiration"];
+    /// The stock stays: whoever writes orders asks for it.
+    const WRITTEN_ONCE: [&str; 5] = ["orders", "payments", "notifications", "expiration", "inventory"];
     for (one, two) in places().await.into_iter().zip(places().await) {
-        let (shop, service) = Shop::pair(&one.address(), &two.address(), &MODULES).await;
+        let (shop, service) = Shop::pair(&one.address(), &two.address(), &WRITTEN_ONCE).await;
         let (paid, open) = (shop.order(1, 3).await, shop.order(1, 4).await);
         assert_eq!(shop.pay(1, paid, "tok_visa", "a").await.0, 201);
         for module in MODULES {
@@ -125,6 +127,19 @@ async fn modules_change_hands_and_back_and_nothing_is_lost() {
             shop.count("SELECT count(*) FROM notifications WHERE state = 'sent'").await == 7
         })
         .await;
+        until("all is sold", || async {
+            shop.count("SELECT CAST(sum(sold) AS BIGINT) FROM tickets").await == 6
+        })
+        .await;
+        assert_eq!(shop.count("SELECT CAST(sum(reserved) AS BIGINT) FROM tickets").await, 2);
+        let scarce = json!({ "items": [{"ticketId": 7, "quantity": 1}, {"ticketId": 50, "quantity": 10}] });
+        service.take("orders").await;
+        for _ in 0..4 {
+            assert_eq!(shop.post(2, "/api/orders", &scarce).await.0, 201);
+        }
+        let (status, refused) = shop.post(2, "/api/orders", &scarce).await;
+        assert_eq!((status, &refused["errors"][0]["field"]), (409, &json!("items[1].quantity")));
+        assert_eq!(shop.get(1, "/api/tickets/7/availability").await.1["reserved"], 4);
         let dead = "SELECT count(*) FROM dead_letters";
         assert_eq!((shop.count(dead).await, service.count(dead).await), (0, 0));
     }
