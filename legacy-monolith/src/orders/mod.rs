@@ -12,6 +12,7 @@ use boxoffice_kit::{Problem, async_trait, identity::User, writer::Owned};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{http::Http, routes::routes, service::Local};
+pub(crate) use crate::inventory::Line;
 
 /// How many orders a page has when nobody says.
 const LIMIT_DEFAULT: i64 = 20;
@@ -100,14 +101,6 @@ pub(crate) struct Listing {
 pub(crate) struct Wanted {
     pub(crate) page: Option<i64>,
     pub(crate) limit: Option<i64>,
-}
-
-/// What somebody wants to buy.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    pub(crate) ticket_id: i64,
-    pub(crate) quantity: i64,
 }
 
 /// The seam of the module: what others in this process ask, wherever orders are written.

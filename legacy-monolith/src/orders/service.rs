@@ -58,7 +58,7 @@ impl Local {
         writer::hold(&mut tx, "orders").await?;
         let items = self.priced(&mut tx, lines).await?;
         if !is_held {
-            self.inventory.local.reserve(&mut tx, id, &stock_lines(lines)).await?;
+            self.inventory.local.reserve(&mut tx, id, lines).await?;
         }
         let now = Timestamp::now();
         let until = now.checked_add(self.pay_within).map_err(|error| Problem::internal(&error))?;
@@ -198,7 +198,7 @@ impl Orders for Local {
             return self.place(buyer, id, &lines, false).await;
         };
         // Another program cannot join the transaction: it is asked before, and told when the order came to nothing.
-        let held = stock.reserve(&mut *self.database.read.acquire().await?, id, &stock_lines(&lines)).await;
+        let held = stock.reserve(&mut *self.database.read.acquire().await?, id, &lines).await;
         let placed = match held {
             Ok(()) => self.place(buyer, id, &lines, true).await,
             Err(problem) => Err(problem),
@@ -247,11 +247,6 @@ async fn tell(tx: &mut Connection, placed: &Placed) -> Result<(), Problem> {
 /// Always of the same length, so that texts sort as the times they mean.
 fn moment(time: Timestamp) -> String {
     format!("{time:.6}")
-}
-
-fn stock_lines(lines: &[Line]) -> Vec<inventory::Line> {
-    let same = |line: &Line| inventory::Line { ticket_id: line.ticket_id, quantity: line.quantity };
-    lines.iter().map(same).collect()
 }
 
 fn checked(lines: Vec<Line>) -> Result<Vec<Line>, Problem> {
