@@ -51,5 +51,5 @@ SELECT count(*) FROM orders WHERE status = 'complete' AND NOT EXISTS
 SELECT count(*) FROM orders JOIN payments ON payments.order_id = orders.id
     WHERE orders.status = 'cancelled' AND payments.status = 'succeeded'
 
--- payments are not their order's total: payments.amount_cents orders.total_cents
+-- payments are not their order's total: payments.amount_cents orders.number
 SELECT count(*) FROM orders JOIN payments ON payments.order_id = orders.id WHERE amount_cents <> total_cents
