@@ -28,7 +28,9 @@ pub(crate) const OWNED: Owned = Owned {
              (SELECT id FROM orders WHERE status IN ('awaiting_payment', 'complete', 'cancelled'))",
     ],
     counters: &[
-        ("orders", "SELECT COALESCE(max(id), 0) FROM orders"),
+        // Never back: an id that came to nothing may be known to the stock.
+        ("orders", "SELECT CASE WHEN value > highest THEN value ELSE highest END
+                    FROM counters, (SELECT COALESCE(max(id), 0) AS highest FROM orders) AS given WHERE name = 'orders'"),
         ("order_numbers", "SELECT COALESCE(max(number), 0) FROM orders"),
     ],
 };
