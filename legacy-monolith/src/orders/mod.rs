@@ -28,8 +28,10 @@ pub(crate) const OWNED: Owned = Owned {
              (SELECT id FROM orders WHERE status IN ('awaiting_payment', 'complete', 'cancelled'))",
     ],
     counters: &[
-        // Some ids may be on their way at the service, with tickets reserved for them.
-        ("orders", "SELECT COALESCE(max(id), 0) + 1000 FROM orders"),
+        // Never back, for an id that came to nothing may be known to the stock; and beyond those that may be on their way at
+        // the service.
+        ("orders", "SELECT CASE WHEN value > highest THEN value ELSE highest END
+                    FROM counters, (SELECT COALESCE(max(id), 0) + 1000 AS highest FROM orders) AS given WHERE name = 'orders'"),
         ("order_numbers", "SELECT COALESCE(max(number), 0) FROM orders"),
     ],
 };

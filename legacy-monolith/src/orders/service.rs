@@ -197,14 +197,19 @@ impl Orders for Local {
         let Some(stock) = self.inventory.elsewhere().await? else {
             return self.place(buyer, id, &lines, false).await;
         };
-        // Another program cannot join the transaction: it is asked before, and told when the order came to nothing.
+        // Another program cannot join the transaction: it is asked before, and told when the order came to nothing. Not of
+        // its own refusal: it holds nothing then, and what is taken back is remembered against the next order of this id.
         let held = stock.reserve(&mut *self.database.read.acquire().await?, id, &lines).await;
+        let is_refused = held.as_ref().is_err_and(Problem::is_callers);
         let placed = match held {
             Ok(()) => self.place(buyer, id, &lines, true).await,
             Err(problem) => Err(problem),
         };
-        if placed.is_err() {
-            stock.undo(id).await?;
+        if placed.is_err()
+            && !is_refused
+            && let Err(problem) = stock.undo(id).await
+        {
+            tracing::warn!("what order {id} would have held is not taken back: {problem}");
         }
         placed
     }
