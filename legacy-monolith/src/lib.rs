@@ -3,28 +3,38 @@
 //! | part | job |
 //! |---|---|
 //! | [`app`] | the whole HTTP surface, without a socket |
-//! | [`Database`] | the SQLite file: opened, migrated |
-//! | [`seed`] | reproducible tickets and users |
-//! | `users`, `catalog`, `inventory`, `orders` | the modules: seam, routes, service, repository |
+//! | [`open`] | the database, its tables brought up to date |
+//! | [`seed`] | reproducible tickets, users and orders |
+//! | `users`, `catalog`, `inventory`, `cart`, `orders`, `payments`, `notifications` | the modules: seam, routes, service, repository |
+//! | `expiration` | a module without tables: cancels what is not paid in time |
+//! | `reports` | what only one database can answer |
 //! | `web` | the HTML pages |
-//! | `problem` | what goes wrong, as the API answers it |
-//! | `operations` | health and the session question of extracted services |
-//! | `server`: [`serve`] | runs the application until told to stop |
+//! | `seam` | a module here, or in the service it was taken out to |
+//! | `events` | what the services tell |
+//! | `operations` | what the services ask |
 //!
 //! A module reaches another one through its seam only, never through its repository; a test holds that.
 
 mod app;
+mod cart;
 mod catalog;
-mod database;
+mod events;
+mod expiration;
 mod inventory;
+mod notifications;
 mod operations;
 mod orders;
-mod problem;
+mod payments;
+mod reports;
+mod seam;
 pub mod seed;
-mod server;
 mod users;
 mod web;
 
-pub use app::{Settings, app};
-pub use database::{Database, DatabaseError};
-pub use server::{serve, stop_on_signal};
+pub use app::{NAME, Settings, app};
+use boxoffice_kit::{Database, database::DatabaseError};
+
+/// Opens the shop's database: a SQLite file, made when missing, or `postgres://...`.
+pub async fn open(address: &str) -> Result<Database, DatabaseError> {
+    Database::open(address, sqlx::migrate!()).await
+}

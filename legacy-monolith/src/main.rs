@@ -1,21 +1,24 @@
 //! `boxoffice-monolith`: arguments in, a listening shop out.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode};
 
-use boxoffice_monolith::{Database, Settings, app, seed, serve, stop_on_signal};
+use boxoffice_kit::{
+    server::{serve, stop_on_signal},
+    service::{Failure, bind, exit_code},
+};
+use boxoffice_monolith::{Settings, app, open, seed};
 use clap::Parser;
-use tokio::net::TcpListener;
 
 /// The Box Office, all of it in one process.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     /// Where to listen; port 0 takes a free one. The bound address is printed on stderr
-    #[arg(long, env = "BOXOFFICE_LISTEN", default_value = "127.0.0.1:3000")]
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The database file; made when missing
-    #[arg(long, env = "BOXOFFICE_DATABASE", default_value = "boxoffice.sqlite")]
-    database: PathBuf,
+    /// A `SQLite` file, made when missing, or `postgres://...`
+    #[arg(long, env = "DATABASE_URL", default_value = "boxoffice.sqlite")]
+    database: String,
     /// Fill an empty database with 200 tickets and 500 users `user-N@example.com`
     #[arg(long, env = "BOXOFFICE_SEED")]
     seed: bool,
@@ -23,34 +26,30 @@ struct Args {
     /// whoever reaches the port can be anybody
     #[arg(long, requires = "seed", env = "BOXOFFICE_DEMO_SESSIONS")]
     demo_sessions: bool,
-    /// The own address written into redirects, as `http://shop.example`; the request's Host when absent
-    #[arg(long, env = "BOXOFFICE_PUBLIC_URL")]
-    public_url: Option<String>,
+    /// Also write so many orders, complete or cancelled
+    #[arg(long, requires = "seed", env = "BOXOFFICE_SEED_ORDERS", default_value_t = 0)]
+    seed_orders: i64,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(Args::parse()).await)
 }
 
-async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(args: Args) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
-    let database = Database::open(&args.database).await?;
+    let database = open(&args.database).await?;
     if args.seed {
-        seed::fill(&database, args.demo_sessions).await?;
+        seed::fill(&database, args.demo_sessions, args.seed_orders)
+            .await
+            .map_err(|error| format!("cannot write the seed: {error}"))?;
     }
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-    let settings = Settings { public_url: args.public_url, stop: stop.clone() };
-    serve(listener, app(&database, settings), stop).await?;
+    let listener = bind(args.listen).await?;
+    let (app, _) = app(&database, Settings { stop: stop.clone(), ..args.settings }).await?;
+    serve(listener, app, stop).await?;
     database.close().await;
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! The same shop every time: tickets and users whose every value follows from their number.
 
-use jiff::{SignedDuration, Timestamp};
-use sqlx::{Sqlite, Transaction};
+mod orders;
 
-use crate::{
-    database::{Database, DatabaseError},
-    users,
-};
+use boxoffice_kit::{Connection, Database, Problem, identity::token_hash, query, scalar};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::users;
 
 /// Tickets have the ids 1 to this.
 pub const TICKETS: i64 = 200;
@@ -20,61 +19,46 @@ const EVENTS: [&str; 8] =
 const CITIES: [&str; 5] = ["Lisbon", "Oslo", "Vienna", "Porto", "Ghent"];
 
 /// Fills an empty database, and with `sessions` also gives every seeded user the session `seed-session-ID`.
-/// A database with users in it keeps what it has.
-pub async fn fill(database: &Database, sessions: bool) -> Result<(), DatabaseError> {
-    let mut transaction = database.begin().await.map_err(DatabaseError::Fill)?;
-    let users: i64 = sqlx::query_scalar("SELECT count(*) FROM users")
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(DatabaseError::Fill)?;
+/// `orders` is how many orders there were already. A database with users in it keeps what it has.
+pub async fn fill(database: &Database, sessions: bool, orders: i64) -> Result<(), Problem> {
+    let mut tx = database.begin().await?;
+    let users: i64 = scalar!("SELECT count(*) FROM users").fetch_one(&mut *tx).await?;
     if users == 0 {
-        let hash = users::hash(PASSWORD.to_owned()).await;
-        let hash = hash.map_err(|problem| DatabaseError::Password(problem.message().to_owned()))?;
-        insert(&mut transaction, &hash).await.map_err(DatabaseError::Fill)?;
+        insert(&mut tx, &users::hash(PASSWORD.to_owned()).await?).await?;
     }
     if sessions {
-        insert_sessions(&mut transaction).await.map_err(DatabaseError::Fill)?;
+        insert_sessions(&mut tx).await?;
     }
-    transaction.commit().await.map_err(DatabaseError::Fill)
+    orders::insert(&mut tx, orders).await?;
+    Ok(tx.commit().await?)
 }
 
-async fn insert(transaction: &mut Transaction<'static, Sqlite>, hash: &str) -> sqlx::Result<()> {
+async fn insert(tx: &mut Connection, hash: &str) -> sqlx::Result<()> {
     for id in 1..=USERS {
-        sqlx::query("INSERT INTO users (id, email, password_hash, created_at) VALUES (?, ?, ?, ?)")
-            .bind(id)
-            .bind(format!("user-{id}@example.com"))
-            .bind(hash)
-            .bind(day(id))
-            .execute(&mut **transaction)
-            .await?;
+        // Some have not signed in since passwords were kept another way.
+        let old = id % 10 == 9;
+        let hash = if old { users::old_hash(&format!("salt-{id}"), PASSWORD) } else { hash.to_owned() };
+        let sql = "INSERT INTO users (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4)";
+        query!(sql, id, format!("user-{id}@example.com"), hash, day(id)).execute(&mut *tx).await?;
     }
     for id in 1..=TICKETS {
-        sqlx::query(
-            "INSERT INTO tickets (id, title, price_cents, owner_id, created_at, capacity)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(id)
-        .bind(title(id))
-        .bind(price_cents(id))
-        .bind(id)
-        .bind(day(id))
-        .bind(capacity(id))
-        .execute(&mut **transaction)
-        .await?;
+        let sql =
+            "INSERT INTO tickets (id, title, price_cents, owner_id, created_at, capacity, stock_version)
+                   VALUES ($1, $2, $3, $4, $5, $6, 1)";
+        let row = query!(sql, id, title(id), price_cents(id), id, day(id), capacity(id));
+        row.execute(&mut *tx).await?;
+    }
+    for (counter, value) in [("users", USERS), ("tickets", TICKETS)] {
+        query!("UPDATE counters SET value = $1 WHERE name = $2", value, counter).execute(&mut *tx).await?;
     }
     Ok(())
 }
 
-async fn insert_sessions(transaction: &mut Transaction<'static, Sqlite>) -> sqlx::Result<()> {
+async fn insert_sessions(tx: &mut Connection) -> sqlx::Result<()> {
     for id in 1..=USERS {
-        sqlx::query(
-            "INSERT INTO sessions (token, user_id, created_at)
-             SELECT ?, id, created_at FROM users WHERE id = ? ON CONFLICT (token) DO NOTHING",
-        )
-        .bind(format!("seed-session-{id}"))
-        .bind(id)
-        .execute(&mut **transaction)
-        .await?;
+        let sql = "INSERT INTO sessions (token_hash, user_id, created_at)
+                   SELECT $1, id, created_at FROM users WHERE id = $2 ON CONFLICT (token_hash) DO NOTHING";
+        query!(sql, token_hash(&format!("seed-session-{id}")), id).execute(&mut *tx).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A SQLite file or a PostgreSQL database, by the same statements.
 
+use serde::{Deserialize, Serialize};
 use sqlx::{
     Any, AnyConnection, AnyPool, Executor, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
@@ -13,6 +14,9 @@ pub type Tx = Transaction<'static, Any>;
 
 /// Waits for a writer of another process; readers and writers go on beside each other.
 const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+/// Business transactions queue at their beginning, as with SQLite: they would queue at the outbox anyway, whose positions grow
+/// with the commits, and two that hold rows by then could wait for each other.
+const IN_TURN: &str = "BEGIN; LOCK TABLE outbox IN EXCLUSIVE MODE";
 const READERS: u32 = 6;
 const WRITERS: u32 = 6;
 
@@ -43,6 +47,20 @@ pub struct Database {
     /// polls, so that under load some writer would lose every round.
     pub write: AnyPool,
     begin: &'static str,
+}
+
+/// Yes or no: 1 or 0 in the database, true or false in JSON. With `#[sqlx(try_from = "i64")]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flag(
+    /// True for yes.
+    pub bool,
+);
+
+impl From<i64> for Flag {
+    fn from(stored: i64) -> Self {
+        Self(stored != 0)
+    }
 }
 
 /// Why the database cannot be used.
@@ -79,14 +97,14 @@ impl Database {
             });
             prepared.connect_lazy(&url).map_err(DatabaseError::Open)
         };
-        let begin = if is_file { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let begin = if is_file { "BEGIN IMMEDIATE" } else { IN_TURN };
         let write = pool(if is_file { 1 } else { WRITERS })?;
         write.acquire().await.map_err(DatabaseError::Open)?;
         Ok(Self { read: pool(READERS)?, write, begin })
     }
 
-    /// Begins a business transaction. With SQLite it takes the write lock at once: a transaction that reads first and
-    /// writes later fails when another process wrote in between.
+    /// Begins a business transaction; one after the other. With SQLite it takes the write lock at once: a transaction that
+    /// reads first and writes later fails when another process wrote in between.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         self.write.begin_with(self.begin).await
     }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, process::ExitCode, sync::Arc, 
 use axum::{
     Json, Router,
     extract::{ConnectInfo, FromRef, Request, State as Extracted},
-    http::{HeaderValue, StatusCode, header::SERVER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{ALLOW, CONTENT_TYPE, SERVER},
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -106,9 +109,7 @@ impl Kit {
             .merge(Router::new().route("/readyz", get(ready)).with_state(self.database.clone()))
             .merge(Router::new().route("/metrics", get(metrics::show)).with_state(metrics.clone()))
             .fallback(|| async { Problem::not_found("page") })
-            .method_not_allowed_fallback(|| async {
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
-            })
+            .layer(middleware::map_response(refuse_method))
             .layer(middleware::from_fn_with_state(metrics, metrics::observe))
             .layer(middleware::map_response_with_state(self.name, sign)))
     }
@@ -253,6 +254,19 @@ async fn ready(Extracted(database): Extracted<Database>) -> Result<Json<Value>, 
             Err(Problem::unavailable("the database does not answer"))
         }
     }
+}
+
+/// axum's answer to a method that a route does not have, in our shape. As the router's own fallback it would stand before
+/// the layers of the routes, one of which may want to answer `OPTIONS`.
+async fn refuse_method(response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED || response.headers().contains_key(CONTENT_TYPE) {
+        return response;
+    }
+    let mut refusal = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").into_response();
+    if let Some(allowed) = response.headers().get(ALLOW) {
+        refusal.headers_mut().insert(ALLOW, allowed.clone());
+    }
+    refusal
 }
 
 /// Every answer says who made it; one that was passed on has said so already.

@@ -84,13 +84,12 @@ pub async fn hold(connection: &mut Connection, module: &str) -> Result<(), Probl
     if held.execute(connection).await?.rows_affected() == 1 { Ok(()) } else { Err(Problem::elsewhere()) }
 }
 
-/// Whether this process writes the module; the answer holds for the transaction only when it is yes.
+/// Whether this process writes the module. The answer holds for the transaction: the row is held, so that no taking over
+/// happens between a fact and the question whether to act on it. Ask first: requests hold this row before any other.
 pub async fn is_here(connection: &mut Connection, module: &str) -> Result<bool, Problem> {
-    match hold(connection, module).await {
-        Ok(()) => Ok(true),
-        Err(problem) if problem.is_elsewhere() => Ok(false),
-        Err(problem) => Err(problem),
-    }
+    let row = scalar!("UPDATE writers SET state = state WHERE module = $1 RETURNING state", module);
+    let state: Option<String> = row.fetch_optional(connection).await?;
+    Ok(state.is_some_and(|state| State::of(&state) == State::Here))
 }
 
 impl Writers {

@@ -1,64 +1,72 @@
-//! What the shop's database itself says: the check that needs no API.
+//! What the shop's databases themselves say: the check that needs no API. What is counted stands in `audit.sql`.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
-use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Error, any::install_default_drivers};
+use tokio::time::sleep;
 
-/// Counts of what is there and of what must not be.
-#[derive(Debug, Serialize, sqlx::FromRow)]
+const CHECKS: &str = include_str!("audit.sql");
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What one database says.
+#[derive(Debug, Serialize)]
 pub struct Audit {
-    /// Orders in the database.
-    pub orders: i64,
-    /// Where the counter stands: the number given last.
-    pub last_number: i64,
-    /// Numbers between 1 and the last that no order has.
-    pub gaps: i64,
-    /// Tickets with more reserved and sold than there are.
-    pub oversold: i64,
-    /// Tickets whose reserved count is not what their open orders hold.
-    pub misreserved: i64,
-    /// Orders whose sums do not follow from their lines.
-    pub missummed: i64,
+    /// Its address, without a password.
+    pub database: String,
+    /// Orders in it, when it has orders.
+    pub orders: Option<i64>,
+    /// The highest order number.
+    pub last_number: Option<i64>,
+    /// How many of what must not be, for each check that its tables permit.
+    pub checks: BTreeMap<&'static str, i64>,
 }
 
-/// One statement, so that all counts are of one moment even under load.
-const AUDIT: &str = "
-SELECT
-    (SELECT count(*) FROM orders) AS orders,
-    (SELECT value FROM counters WHERE name = 'orders') AS last_number,
-    (SELECT value FROM counters WHERE name = 'orders')
-        - (SELECT count(DISTINCT number) FROM orders
-           WHERE number BETWEEN 1 AND (SELECT value FROM counters WHERE name = 'orders')) AS gaps,
-    (SELECT count(*) FROM tickets WHERE reserved + sold > capacity) AS oversold,
-    (SELECT count(*) FROM tickets LEFT JOIN
-        (SELECT ticket_id, sum(quantity) AS held FROM order_items
-         JOIN orders ON orders.id = order_id AND status = 'awaiting_payment' GROUP BY ticket_id) AS open
-        ON open.ticket_id = tickets.id
-     WHERE tickets.reserved <> coalesce(open.held, 0)) AS misreserved,
-    (SELECT count(*) FROM orders LEFT JOIN
-        (SELECT order_id, sum(price_cents * quantity) AS subtotal FROM order_items GROUP BY order_id) AS lines
-        ON lines.order_id = orders.id
-     WHERE subtotal_cents <> coalesce(lines.subtotal, -1)
-        OR fee_cents <> max((subtotal_cents * 25 + 500) / 1000, 50)
-        OR total_cents <> subtotal_cents + fee_cents) AS missummed";
-
-/// Looks into the file, changing nothing.
-pub async fn audit(file: &Path) -> Result<Audit, sqlx::Error> {
-    let mut connection = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
-    sqlx::query_as(AUDIT).fetch_one(&mut connection).await
-}
-
-impl Audit {
-    /// What must not be, in words.
-    pub fn problems(&self) -> Vec<String> {
-        let table = [
-            (self.gaps, "order numbers are missing"),
-            (self.orders - self.last_number, "orders more than numbers given"),
-            (self.oversold, "tickets are oversold"),
-            (self.misreserved, "tickets have a reserved count that their open orders do not explain"),
-            (self.missummed, "orders have sums that do not follow from their lines"),
-        ];
-        table.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+/// Looks into a database, changing nothing: a SQLite file or a URL. What is still on its way is waited for.
+pub async fn audit(database: &str, soon: Duration) -> Result<Audit, Error> {
+    install_default_drivers();
+    let is_url = database.contains("://");
+    let url = if is_url { database.to_owned() } else { format!("sqlite://{database}?mode=ro") };
+    let mut connection = AnyConnection::connect(&url).await?;
+    let mut checks = BTreeMap::new();
+    let deadline = Instant::now() + soon;
+    for check in CHECKS.split("\n-- ").skip(1) {
+        let (head, sql) = check.split_once('\n').expect("a heading ends with its line");
+        let (what, columns) = head.split_once(": ").expect("a heading has columns");
+        if !has(&mut connection, columns).await {
+            continue;
+        }
+        // A row and the one it must agree with may come by different events: only what stays is wrong.
+        let mut found = count(&mut connection, sql).await?;
+        while found != 0 && Instant::now() < deadline {
+            sleep(LOOK_AGAIN).await;
+            found = count(&mut connection, sql).await?;
+        }
+        checks.insert(what, found);
     }
+    let (mut orders, mut last_number) = (None, None);
+    if has(&mut connection, "orders.number").await {
+        orders = Some(count(&mut connection, "SELECT count(*) FROM orders").await?);
+        last_number = Some(count(&mut connection, "SELECT coalesce(max(number), 0) FROM orders").await?);
+    }
+    // A report is shown around: no password belongs there.
+    let database = database.rsplit('@').next().unwrap_or(database).to_owned();
+    Ok(Audit { database, orders, last_number, checks })
+}
+
+async fn has(connection: &mut AnyConnection, columns: &str) -> bool {
+    for (table, column) in columns.split(' ').filter_map(|name| name.split_once('.')) {
+        let none = format!("SELECT {column} FROM {table} WHERE 1 = 0");
+        if sqlx::query(AssertSqlSafe(none)).execute(&mut *connection).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+async fn count(connection: &mut AnyConnection, sql: &'static str) -> Result<i64, Error> {
+    sqlx::query_scalar(sql).fetch_one(connection).await
 }

@@ -2,12 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::{Method, StatusCode};
-use serde::Deserialize;
+use jiff::Timestamp;
+use reqwest::Method;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use crate::client::Connection;
+use crate::client::{Ask, Connection, server, session_of};
 
 const PAGE: usize = 100;
+/// The shop's clock and ours are the same within this.
+const EDGE_MS: i64 = 1_000;
+
+/// The status in the books of an order whose payment was acknowledged and that was not seen complete yet.
+pub(crate) const PAID: &str = "paid";
 
 /// An order as the API tells it, as far as the books go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,66 +24,183 @@ pub(crate) struct Order {
     pub(crate) number: i64,
     pub(crate) status: String,
     pub(crate) total_cents: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// A payment as the API tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    pub(crate) id: i64,
+    pub(crate) order_id: i64,
+    pub(crate) amount_cents: i64,
+    pub(crate) status: String,
+    pub(crate) settled: bool,
+}
+
+/// Somebody who signed up during the run.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) email: String,
+    pub(crate) name: Option<String>,
+    pub(crate) session: String,
 }
 
 /// The books of one virtual user.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) user: u32,
     /// Acknowledged orders by id.
     pub(crate) orders: BTreeMap<i64, Order>,
-    /// Orders whose cancellation got no answer: they may be in either state.
-    pub(crate) unsure: BTreeSet<i64>,
     /// Orders sent that got no answer: each may have been written once.
     pub(crate) unanswered: usize,
+    /// Orders whose cancellation got no answer: they may be in either state.
+    pub(crate) unsure: BTreeSet<i64>,
+    /// Acknowledged payments by order.
+    pub(crate) payments: BTreeMap<i64, Payment>,
+    /// Payments whose refund or settling got no answer.
+    pub(crate) unsure_payments: BTreeSet<i64>,
+    /// Keys of payments that got no answer, by order: each may have been made once.
+    pub(crate) keys: BTreeMap<i64, String>,
+    /// Quantities by ticket; unknown after a write without an answer.
+    pub(crate) cart: Option<BTreeMap<i64, i64>>,
+    pub(crate) newcomers: Vec<Newcomer>,
+    /// Notifications acknowledged as read.
+    pub(crate) read: BTreeSet<String>,
+    /// Paid orders that expired before they were complete; the shop gave the money back.
+    pub(crate) too_late: usize,
     /// The user's newest order before the run.
     before: i64,
+    /// What makes names unlike those of any other run.
+    stamp: String,
+    names: u32,
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    orders: Vec<Order>,
+impl Order {
+    /// Whether its time to be paid may be over.
+    pub(crate) fn is_late(&self) -> bool {
+        Timestamp::now().as_millisecond() > self.expires_at.as_millisecond() - EDGE_MS
+    }
+}
+
+impl Payment {
+    /// Whether the money was not given back.
+    pub(crate) fn stands(&self) -> bool {
+        self.status == "succeeded"
+    }
 }
 
 impl Ledger {
     /// Opens the books: what the shop already has is not ours.
-    pub(crate) async fn open(connection: &Connection, user: u32) -> Result<Self, String> {
+    pub(crate) async fn open(connection: &Connection, user: u32, stamp: String) -> Result<Self, String> {
         let listed = page(connection, user, 1, 1).await?;
         let before = listed.first().map_or(0, |order| order.id);
-        Ok(Self { user, orders: BTreeMap::new(), unsure: BTreeSet::new(), unanswered: 0, before })
+        Ok(Self { user, before, stamp, ..Self::default() })
     }
 
-    /// Compares the books with what the shop lists now: one line per difference.
-    pub(crate) async fn check(&self, connection: &Connection) -> Result<Vec<String>, String> {
+    /// A name that nobody used before.
+    pub(crate) fn fresh(&mut self) -> String {
+        self.names += 1;
+        format!("load-{}-{}-{}", self.stamp, self.user, self.names)
+    }
+
+    /// Compares the books with what the shop says now: one line per difference.
+    pub(crate) async fn check(&mut self, connection: &Connection) -> Result<Vec<String>, String> {
         let mut problems = Vec::new();
+        let mut paid = BTreeMap::new();
+        for booked in self.payments.values() {
+            match get(connection, self.user, &format!("/api/payments/{}", booked.id)).await {
+                Ok(now) => drop(paid.insert(booked.order_id, parsed::<Payment>("payment", now)?)),
+                Err(error) => problems.push(format!("acknowledged {booked:?}: {error}")),
+            }
+        }
         let mut found = BTreeMap::new();
         for order in self.all_listed(connection).await? {
             if let Some(twin) = found.insert(order.id, order) {
-                problems.push(format!("user {}: order {} is listed twice", self.user, twin.id));
+                problems.push(format!("order {} is listed twice", twin.id));
             }
         }
+        self.too_late = 0;
         for order in self.orders.values() {
-            match found.remove(&order.id) {
-                None => problems
-                    .push(format!("user {}: order {} was acknowledged and is lost", self.user, order.id)),
-                Some(now) if !self.agrees(order, &now) => {
-                    problems.push(format!("user {}: acknowledged {order:?}, found {now:?}", self.user));
-                }
-                Some(_) => {}
+            let Some(now) = found.remove(&order.id) else {
+                problems.push(format!("order {} was acknowledged and is lost", order.id));
+                continue;
+            };
+            if !self.may_be(order, &now) {
+                problems.push(format!("acknowledged {order:?}, found {now:?}"));
+            }
+            let (Some(booked), Some(payment)) = (self.payments.get(&order.id), paid.get(&order.id)) else {
+                continue;
+            };
+            let too_late = now.status == "cancelled" && booked.stands();
+            self.too_late += usize::from(too_late);
+            let status = if too_late { "refunded" } else { &booked.status };
+            let wanted = Payment { status: status.to_owned(), ..booked.clone() };
+            let unsure = self.unsure_payments.contains(&booked.id);
+            let known =
+                Payment { status: payment.status.clone(), settled: payment.settled, ..booked.clone() };
+            if *payment != if unsure { known } else { wanted } {
+                problems
+                    .push(format!("acknowledged {booked:?} of a {} order, found {payment:?}", now.status));
             }
         }
         if found.len() > self.unanswered {
             let ids: Vec<_> = found.keys().collect();
+            let requests = self.unanswered;
             problems.push(format!(
-                "user {}: orders {ids:?} were written without being acknowledged; {} requests got no answer",
-                self.user, self.unanswered
+                "orders {ids:?} were written without being acknowledged; {requests} requests got no answer"
             ));
         }
-        Ok(problems)
+        self.check_the_rest(connection, &mut problems).await?;
+        Ok(problems.into_iter().map(|problem| format!("user {}: {problem}", self.user)).collect())
     }
 
-    fn agrees(&self, booked: &Order, now: &Order) -> bool {
-        let status = booked.status == now.status || self.unsure.contains(&now.id);
+    async fn check_the_rest(
+        &self,
+        connection: &Connection,
+        problems: &mut Vec<String>,
+    ) -> Result<(), String> {
+        if let Some(cart) = &self.cart {
+            let now = cart_of(&get(connection, self.user, "/api/cart").await?);
+            if now != *cart {
+                problems.push(format!("the cart was left with {cart:?}, found {now:?}"));
+            }
+        }
+        if !self.read.is_empty() {
+            let list = get(connection, self.user, "/api/notifications").await?;
+            for unread in list["notifications"].as_array().into_iter().flatten() {
+                let id = unread["id"].as_str().unwrap_or_default();
+                if self.read.contains(id) && unread["read"] != true {
+                    problems.push(format!("notification {id} was read and is not"));
+                }
+            }
+        }
+        for newcomer in &self.newcomers {
+            let ask = Ask::new(Method::GET, "/api/users/currentuser", &newcomer.session);
+            let now = connection.send(&ask).await?.body["currentUser"].take();
+            let named = newcomer.name.as_ref().is_none_or(|name| now["name"] == **name);
+            if !named || now["email"] != *newcomer.email {
+                problems.push(format!("{newcomer:?} signed up; found {now}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a booked order may look like this now.
+    pub(crate) fn may_be(&self, booked: &Order, now: &Order) -> bool {
+        let refunded = self.payments.get(&booked.id).is_some_and(|paid| !paid.stands());
+        let status = booked.status == now.status
+            || self.unsure.contains(&now.id)
+            || match (&*booked.status, &*now.status) {
+                ("awaiting_payment", "complete") => self.keys.contains_key(&now.id),
+                ("awaiting_payment", "cancelled") => booked.is_late(),
+                (PAID, "complete") => true,
+                // Heard of too late: whether the money was given back is another question.
+                (PAID, "cancelled") => booked.is_late() || refunded,
+                ("complete", "cancelled") => refunded,
+                _ => false,
+            };
         status && (booked.number, booked.total_cents) == (now.number, now.total_cents)
     }
 
@@ -94,13 +218,27 @@ impl Ledger {
     }
 }
 
+/// What is in the cart, as far as the books go.
+pub(crate) fn cart_of(cart: &Value) -> BTreeMap<i64, i64> {
+    let items = cart["items"].as_array().into_iter().flatten();
+    items.filter_map(|item| Some((item["ticketId"].as_i64()?, item["quantity"].as_i64()?))).collect()
+}
+
+/// Orders newest first.
 async fn page(connection: &Connection, user: u32, page: usize, limit: usize) -> Result<Vec<Order>, String> {
     let path = format!("/api/orders?page={page}&limit={limit}");
-    let answer = connection.send(user, Method::GET, &path, None).await?;
-    if answer.status != StatusCode::OK {
-        return Err(format!("GET {path} as user {user}: {} from {}", answer.status, answer.server));
+    let mut listed = get(connection, user, &path).await?;
+    parsed(&path, listed["orders"].take())
+}
+
+pub(crate) fn parsed<T: DeserializeOwned>(what: &str, body: Value) -> Result<T, String> {
+    serde_json::from_value(body).map_err(|error| format!("{what}: unexpected answer: {error}"))
+}
+
+async fn get(connection: &Connection, user: u32, path: &str) -> Result<Value, String> {
+    let answer = connection.send(&Ask::new(Method::GET, path, session_of(user))).await?;
+    if answer.status == 200 {
+        return Ok(answer.body);
     }
-    let listed: Listed =
-        serde_json::from_value(answer.body).map_err(|error| format!("GET {path}: {error}"))?;
-    Ok(listed.orders)
+    Err(format!("GET {path} as user {user}: {} from {}", answer.status, server(&answer.headers)))
 }

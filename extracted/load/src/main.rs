@@ -1,13 +1,12 @@
 //! `boxoffice-load`: arguments in, load out, exit code 1 when anything failed.
 
 use std::{
+    fmt::Display,
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
-    time::Duration,
 };
 
-use boxoffice_load::{Plan, Report, audit, run};
+use boxoffice_load::{Plan, audit, compare, run, rush};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,33 +18,24 @@ use tokio_util::sync::CancellationToken;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The shop, or the proxy in front of it
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
-    url: String,
-    /// Virtual users; each has its own session
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=500))]
-    users: u32,
-    /// Connections, each used by one virtual user at a time
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    connections: u32,
-    /// How long, as `20s` or `1m 30s`; `0s` only checks the database
-    #[arg(long, default_value = "20s", value_parser = duration)]
-    duration: Duration,
-    /// Requests per second over all connections; as fast as answers come when absent
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    rate: Option<u32>,
-    /// The same seed makes the same choices
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Also look into the shop's database file: gapless numbers, no ticket oversold, right sums
+    #[command(flatten)]
+    plan: Plan,
+    /// Also look into this database of the shop, a SQLite file or a `postgres://` URL: gapless numbers, nothing
+    /// oversold, right sums, one payment per order. May be given several times
     #[arg(long)]
-    database: Option<PathBuf>,
-    /// A line per second on stderr
-    #[arg(long)]
-    progress: bool,
+    database: Vec<String>,
     /// The report as JSON
     #[arg(long)]
     json: bool,
+    /// Instead of a load: a new ticket of this capacity, ordered by all users at once
+    #[arg(long, value_name = "CAPACITY", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rush: Option<u32>,
+    /// Instead of a load: ask this address, too, for everything the API has, and say where the answers differ
+    #[arg(long, value_name = "URL", conflicts_with = "rush")]
+    compare: Option<String>,
+    /// A header field in which compared answers may differ, besides `date` and those of the connection
+    #[arg(long, value_name = "NAME", requires = "compare", value_delimiter = ',')]
+    ignore_header: Vec<String>,
 }
 
 #[tokio::main]
@@ -62,25 +52,30 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(args: Args) -> Result<bool, Box<dyn std::error::Error>> {
-    let plan = Plan {
-        url: args.url,
-        users: args.users,
-        connections: args.connections,
-        duration: args.duration,
-        rate: args.rate,
-        seed: args.seed,
-        progress: args.progress,
-    };
-    let mut report = match plan.duration {
-        Duration::ZERO => Report::default(),
-        _ => run(plan, stop_on_signal()?).await?,
-    };
-    if let Some(file) = args.database {
-        report.add_audit(audit::audit(&file).await?);
+    let plan = args.plan;
+    if let Some(other) = args.compare {
+        let ends = [&*plan.url, &*other];
+        let (asked, differences) = compare::compare(ends, &plan.webhook_secret, &args.ignore_header).await?;
+        return told(&differences, format_args!("{asked} requests, the same answers"));
+    }
+    if let Some(capacity) = args.rush {
+        let problems = rush::rush(&plan, usize::try_from(capacity)?).await?;
+        return told(&problems, format_args!("{capacity} went to {} buyers, and came back", plan.users));
+    }
+    let soon = plan.soon;
+    let mut report = run(plan, stop_on_signal()?).await?;
+    for database in &args.database {
+        report.add_audit(audit::audit(database, soon).await.map_err(|error| format!("database: {error}"))?);
     }
     let text = if args.json { serde_json::to_string_pretty(&report)? } else { report.to_string() };
     writeln!(io::stdout(), "{text}")?;
     Ok(report.is_clean())
+}
+
+fn told(problems: &[String], well: impl Display) -> Result<bool, Box<dyn std::error::Error>> {
+    let text = if problems.is_empty() { well.to_string() } else { problems.join("\n") };
+    writeln!(io::stdout(), "{text}")?;
+    Ok(problems.is_empty())
 }
 
 fn stop_on_signal() -> io::Result<CancellationToken> {
@@ -93,10 +88,4 @@ fn stop_on_signal() -> io::Result<CancellationToken> {
         cancelled.cancel();
     });
     Ok(stop)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let hint = || format!("found `{text}`, expected a duration such as `20s`");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| hint())?;
-    Duration::try_from(parsed).map_err(|_| hint())
 }

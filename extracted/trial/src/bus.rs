@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use crate::until;
+use crate::{Legacy, until};
 
 /// How events travel. A NATS server is the test's own: streams of two tests would mix.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub enum Carrier {
     Http,
     /// Published.
     Nats(Arc<Server>),
+    /// Nothing arrives; what the test sends is posted.
+    Nowhere,
 }
 
 /// A NATS server that ends with the test.
@@ -57,12 +59,28 @@ impl Carrier {
         match self {
             Self::Http => Bus::Http,
             Self::Nats(server) => Bus::Nats(server.address.clone()),
+            Self::Nowhere => Bus::Nats("nats://127.0.0.1:1".to_owned()),
         }
+    }
+
+    /// What the program has published so far of a type.
+    pub async fn published(&self, legacy: &Legacy, kind: &str) -> Vec<Event> {
+        let Self::Nats(server) = self else { return legacy.events(kind) };
+        let context = jetstream::new(async_nats::connect(&server.address).await.unwrap());
+        let mut stream = context.get_stream("BOXOFFICE").await.unwrap();
+        let mut events = Vec::new();
+        for number in 1..=stream.info().await.unwrap().state.last_sequence {
+            let message = stream.get_raw_message(number).await.unwrap();
+            if message.subject.as_str() == format!("bo.v1.{kind}") {
+                events.push(serde_json::from_slice(&message.payload).unwrap());
+            }
+        }
+        events
     }
 
     pub(crate) async fn send(&self, client: &Client, to: &str, kind: &str, raw: &[u8]) {
         match self {
-            Self::Http => {
+            Self::Http | Self::Nowhere => {
                 until("the event is taken", || async {
                     let request = client.post(format!("{to}/internal/events")).body(raw.to_vec());
                     request.send().await.is_ok_and(|answer| answer.status().is_success())

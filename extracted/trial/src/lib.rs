@@ -6,10 +6,12 @@
 //! | `bus`: [`Carrier`], [`settings`] | the bus: HTTP, or a NATS server of the test's own |
 //! | [`Trial`] | the program under test, its requests and its events |
 //! | `legacy`: [`Legacy`] | the stand-in: sessions, keys, hand-overs, scripted answers; it records what it was sent |
+//! | `mishap`: [`events_mistreated`], [`poison_put_aside`], [`ends_while_publishing`] | what no program may be troubled by |
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod bus;
 mod legacy;
+mod mishap;
 mod place;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     bus::{Carrier, event},
     legacy::Legacy,
+    mishap::{ends_while_publishing, events_mistreated, poison_put_aside},
     place::{Place, places},
 };
 

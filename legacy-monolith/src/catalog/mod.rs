@@ -1,16 +1,21 @@
-//! What is for sale and at which price. Owns the left half of the wide table `tickets`.
+//! What is for sale and at which price. Owns the columns of the wide table `tickets` before `capacity`.
 
 mod repository;
 mod routes;
 mod service;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
+use boxoffice_kit::{Connection, Problem, async_trait, writer::Owned};
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
 
 pub(crate) use self::{routes::routes, service::Local};
-use crate::{problem::Problem, users::User};
+
+/// What the new writer must have, too.
+pub(crate) const OWNED: Owned = Owned {
+    name: "catalog",
+    fingerprint: &["SELECT id || '|' || title || '|' || price_cents || '|' || owner_id || '|' || deleted || '|' || version
+                    FROM tickets"],
+    counters: &[("tickets", "SELECT coalesce(max(id), 0) FROM tickets")],
+};
 
 /// A ticket on sale.
 #[derive(Clone, Debug, Serialize, sqlx::FromRow)]
@@ -23,14 +28,11 @@ pub(crate) struct Ticket {
     pub(crate) owner_id: i64,
     /// How often the ticket was looked at.
     pub(crate) views: i64,
+    /// `on_sale`, or `sold_out` when none is left.
+    pub(crate) status: String,
     pub(crate) version: i64,
-    #[sqlx(try_from = "String")]
-    pub(crate) created_at: Moment,
+    pub(crate) created_at: String,
 }
-
-/// A time as the database keeps it (RFC 3339).
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Moment(pub(crate) Timestamp);
 
 /// One page of tickets.
 #[derive(Debug, Serialize)]
@@ -47,6 +49,7 @@ pub(crate) struct Listing {
 pub(crate) struct Wanted {
     /// Part of the title.
     pub(crate) q: Option<String>,
+    pub(crate) status: Option<String>,
     pub(crate) page: Option<i64>,
     pub(crate) limit: Option<i64>,
 }
@@ -59,19 +62,6 @@ pub(crate) struct Offer {
     pub(crate) price_cents: i64,
 }
 
-/// The seam of the module.
-#[async_trait]
-pub(crate) trait Catalog: Send + Sync {
-    async fn list(&self, wanted: Wanted) -> Result<Listing, Problem>;
-    /// One ticket; looking at it counts.
-    async fn view(&self, id: i64) -> Result<Ticket, Problem>;
-    async fn create(&self, owner: &User, offer: Offer, capacity: i64) -> Result<Ticket, Problem>;
-    /// Changes a ticket; only its owner may.
-    async fn update(&self, owner: &User, id: i64, offer: Offer) -> Result<Ticket, Problem>;
-    /// Title and price, read in the caller's transaction; `None` when there is no such ticket.
-    async fn price(&self, connection: &mut SqliteConnection, id: i64) -> Result<Option<Priced>, Problem>;
-}
-
 /// What an order keeps of a ticket.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Priced {
@@ -79,17 +69,16 @@ pub(crate) struct Priced {
     pub(crate) price_cents: i64,
 }
 
-impl Ticket {
-    /// The price as people read it.
-    pub(crate) fn price(&self) -> String {
-        format!("{}.{:02}", self.price_cents / 100, self.price_cents % 100)
-    }
+/// The seam of the module. Others in this process only read, and a replica of the rows is always here: no other side.
+#[async_trait]
+pub(crate) trait Catalog: Send + Sync {
+    async fn list(&self, wanted: Wanted) -> Result<Listing, Problem>;
+    async fn get(&self, id: i64) -> Result<Ticket, Problem>;
+    /// Title and price, read in the caller's transaction; `None` when there is no such ticket.
+    async fn price(&self, connection: &mut Connection, id: i64) -> Result<Option<Priced>, Problem>;
 }
 
-impl TryFrom<String> for Moment {
-    type Error = jiff::Error;
-
-    fn try_from(text: String) -> Result<Self, jiff::Error> {
-        text.parse().map(Self)
-    }
+/// Money as people read it.
+pub(crate) fn cents(cents: i64) -> String {
+    format!("{}.{:02}", cents / 100, cents % 100)
 }

@@ -1,43 +1,56 @@
-//! How many are left. Owns the columns `capacity`, `reserved` and `sold` of the wide table `tickets`.
+//! How many are left. Owns `reservations` and the columns `capacity`, `reserved`, `sold` of the wide table `tickets`.
 
+mod http;
 mod repository;
 mod routes;
 mod service;
 
-use async_trait::async_trait;
-use serde::Serialize;
-use sqlx::SqliteConnection;
+use boxoffice_kit::{Connection, Problem, async_trait, writer::Owned};
+use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{routes::routes, service::Local};
-use crate::problem::Problem;
+pub(crate) use self::{http::Http, routes::routes, service::Local};
 
-/// What is left of a ticket.
-#[derive(Debug, Serialize, sqlx::FromRow)]
+/// What the new writer must have, too.
+pub(crate) const OWNED: Owned = Owned {
+    name: "inventory",
+    fingerprint: &[
+        "SELECT id || '|' || capacity || '|' || reserved || '|' || sold || '|' || stock_version FROM tickets",
+    ],
+    counters: &[],
+};
+
+/// So many of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Availability {
-    ticket_id: i64,
-    capacity: i64,
-    reserved: i64,
-    sold: i64,
-    available: i64,
+pub(crate) struct Line {
+    pub(crate) ticket_id: i64,
+    pub(crate) quantity: i64,
 }
 
-/// The seam of the module. Reserving joins the caller's transaction: one of the ties that make a monolith.
+/// What becomes of what an order holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is paid.
+    Sold,
+    /// It is cancelled.
+    Released,
+}
+
+impl Outcome {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Sold => "sold",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// The seam of the module.
 #[async_trait]
 pub(crate) trait Inventory: Send + Sync {
-    async fn availability(&self, ticket_id: i64) -> Result<Availability, Problem>;
-    /// Takes `quantity` out of what is left; `false`, and nothing taken, when there is not enough.
-    async fn reserve(
-        &self,
-        connection: &mut SqliteConnection,
-        ticket_id: i64,
-        quantity: i64,
-    ) -> Result<bool, Problem>;
-    /// Gives back what [`Inventory::reserve`] took.
-    async fn release(
-        &self,
-        connection: &mut SqliteConnection,
-        ticket_id: i64,
-        quantity: i64,
-    ) -> Result<(), Problem>;
+    /// Holds all lines for an order, or none: then it is a conflict at `items[N].quantity`. Again is the same as once.
+    /// In this process it joins the caller's transaction: one of the ties that make a monolith.
+    async fn reserve(&self, tx: &mut Connection, order_id: i64, lines: &[Line]) -> Result<(), Problem>;
+    /// Takes [`Inventory::reserve`] back for an order that came to nothing. In this process the rollback does it.
+    async fn undo(&self, order_id: i64) -> Result<(), Problem>;
 }

@@ -1,20 +1,57 @@
-//! `/api/tickets/{id}/availability`.
+//! `/api/tickets/{id}/availability`, and `/internal/reservations/{orderId}` for an orders service.
 
-use axum::{Json as Answer, Router, extract::State, routing::get};
-
-use super::Availability;
-use crate::{
-    app::Shop,
-    problem::{Path, Problem},
+use axum::{
+    Json as Answer, Router,
+    extract::State,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, put},
 };
+use boxoffice_kit::{
+    Problem,
+    problem::{Json, Path},
+    service::{Kit, inside_only},
+    writer,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-pub(crate) fn routes() -> Router<Shop> {
-    Router::new().route("/api/tickets/{id}/availability", get(availability))
+use super::{Inventory as _, Line, repository::Availability};
+use crate::app::Shop;
+
+pub(crate) fn routes(kit: &Kit) -> Router<Shop> {
+    let gate = from_fn_with_state(kit.gate("inventory"), writer::gate);
+    Router::new()
+        .route("/internal/reservations/{order_id}", put(reserve).delete(release))
+        .route_layer(gate.clone())
+        .route_layer(from_fn(inside_only))
+        .merge(Router::new().route("/api/tickets/{id}/availability", get(availability)).route_layer(gate))
 }
 
 async fn availability(
     State(shop): State<Shop>,
     Path(ticket_id): Path<i64>,
 ) -> Result<Answer<Availability>, Problem> {
-    shop.inventory.availability(ticket_id).await.map(Answer)
+    shop.inventory.local.availability(ticket_id).await.map(Answer)
+}
+
+#[derive(Deserialize)]
+struct Lines {
+    items: Vec<Line>,
+}
+
+async fn reserve(
+    State(shop): State<Shop>,
+    Path(order_id): Path<i64>,
+    Json(Lines { items }): Json<Lines>,
+) -> Result<Answer<Value>, Problem> {
+    let stock = &shop.inventory.local;
+    let mut tx = stock.database.begin().await?;
+    stock.reserve(&mut tx, order_id, &items).await?;
+    tx.commit().await?;
+    Ok(Answer(json!({})))
+}
+
+async fn release(State(shop): State<Shop>, Path(order_id): Path<i64>) -> Result<Answer<Value>, Problem> {
+    shop.inventory.local.release(order_id).await?;
+    Ok(Answer(json!({})))
 }

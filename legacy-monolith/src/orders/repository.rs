@@ -1,23 +1,17 @@
-//! The tables `orders`, `order_items` and `counters`.
+//! The tables `orders` and `order_items`.
+//!
+//! A service that shares this database may put orders here that are not placed yet, under a status of its own. What is
+//! read here is placed.
 
-use jiff::Timestamp;
-use sqlx::SqliteConnection;
+use boxoffice_kit::{Connection, query, query_as, scalar, sqlx};
 
-use super::{Item, Order, Sums};
-
-/// What is stored of an order not stored yet.
-pub(super) struct NewOrder {
-    pub(super) buyer: i64,
-    pub(super) items: Vec<Item>,
-    pub(super) sums: Sums,
-    pub(super) now: Timestamp,
-    pub(super) until: Timestamp,
-}
+use super::{Item, Order, Placed, Sums};
 
 #[derive(sqlx::FromRow)]
 struct Row {
     id: i64,
     number: i64,
+    user_id: i64,
     status: String,
     #[sqlx(flatten)]
     sums: Sums,
@@ -26,125 +20,106 @@ struct Row {
     expires_at: String,
 }
 
-impl Row {
-    fn with(self, items: Vec<Item>) -> Order {
-        Order {
-            id: self.id,
-            number: self.number,
-            status: self.status,
-            items,
-            sums: self.sums,
-            version: self.version,
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-        }
-    }
-}
-
-/// Stores an order and its number. The number comes from a row of the same transaction: when the transaction
-/// fails, the number was never taken, so there are no gaps.
-pub(super) async fn insert(connection: &mut SqliteConnection, new: NewOrder) -> sqlx::Result<Order> {
-    let number: i64 =
-        sqlx::query_scalar("UPDATE counters SET value = value + 1 WHERE name = 'orders' RETURNING value")
-            .fetch_one(&mut *connection)
-            .await?;
-    let row: Row = sqlx::query_as(
-        "INSERT INTO orders (number, user_id, status, subtotal_cents, fee_cents, total_cents, created_at, expires_at)
-         VALUES (?, ?, 'awaiting_payment', ?, ?, ?, ?, ?) RETURNING *",
+/// Stores an order, or what is new about it: events may come twice and in any order. Whether anything was new.
+pub(super) async fn upsert(connection: &mut Connection, placed: &Placed) -> sqlx::Result<bool> {
+    let Placed { user_id, order } = placed;
+    let done = query!(
+        "INSERT INTO orders (id, number, user_id, status, subtotal_cents, fee_cents, total_cents, version, created_at,
+                             expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version
+         WHERE orders.version < excluded.version",
+        order.id,
+        order.number,
+        *user_id,
+        &order.status,
+        order.sums.subtotal_cents,
+        order.sums.fee_cents,
+        order.sums.total_cents,
+        order.version,
+        &order.created_at,
+        &order.expires_at,
     )
-    .bind(number)
-    .bind(new.buyer)
-    .bind(new.sums.subtotal_cents)
-    .bind(new.sums.fee_cents)
-    .bind(new.sums.total_cents)
-    .bind(new.now.to_string())
-    .bind(new.until.to_string())
-    .fetch_one(&mut *connection)
+    .execute(&mut *connection)
     .await?;
-    insert_items(connection, row.id, &new.items).await?;
-    Ok(row.with(new.items))
-}
-
-async fn insert_items(connection: &mut SqliteConnection, order_id: i64, items: &[Item]) -> sqlx::Result<()> {
-    for (position, item) in (1_i64..).zip(items) {
-        sqlx::query(
+    for (position, item) in (1_i64..).zip(&order.items) {
+        query!(
             "INSERT INTO order_items (order_id, position, ticket_id, title, price_cents, quantity)
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (order_id, position) DO NOTHING",
+            order.id,
+            position,
+            item.ticket_id,
+            &item.title,
+            item.price_cents,
+            item.quantity,
         )
-        .bind(order_id)
-        .bind(position)
-        .bind(item.ticket_id)
-        .bind(&item.title)
-        .bind(item.price_cents)
-        .bind(item.quantity)
         .execute(&mut *connection)
         .await?;
     }
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
-pub(super) async fn get(
-    connection: &mut SqliteConnection,
-    buyer: i64,
-    id: i64,
-) -> sqlx::Result<Option<Order>> {
-    let row: Option<Row> = sqlx::query_as("SELECT * FROM orders WHERE id = ? AND user_id = ?")
-        .bind(id)
-        .bind(buyer)
-        .fetch_optional(&mut *connection)
-        .await?;
-    match row {
-        Some(row) => Ok(Some(with_items(connection, row).await?)),
-        None => Ok(None),
-    }
+pub(super) async fn get(connection: &mut Connection, id: i64) -> sqlx::Result<Option<Placed>> {
+    let sql =
+        "SELECT * FROM orders WHERE id = $1 AND status IN ('awaiting_payment', 'complete', 'cancelled')";
+    let row = query_as!(sql, id).fetch_optional(&mut *connection).await?;
+    Ok(with_items(connection, row.into_iter().collect()).await?.pop())
 }
 
+/// A buyer's orders, newest first.
 pub(super) async fn list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     buyer: i64,
     limit: i64,
     offset: i64,
-) -> sqlx::Result<Vec<Order>> {
-    let rows: Vec<Row> =
-        sqlx::query_as("SELECT * FROM orders WHERE user_id = ? ORDER BY id DESC LIMIT ? OFFSET ?")
-            .bind(buyer)
-            .bind(limit)
-            .bind(offset)
-            .fetch_all(&mut *connection)
-            .await?;
+) -> sqlx::Result<Vec<Placed>> {
+    let sql =
+        "SELECT * FROM orders WHERE user_id = $1 AND status IN ('awaiting_payment', 'complete', 'cancelled')
+               ORDER BY id DESC LIMIT $2 OFFSET $3";
+    let rows = query_as!(sql, buyer, limit, offset).fetch_all(&mut *connection).await?;
+    with_items(connection, rows).await
+}
+
+pub(super) async fn count(connection: &mut Connection, buyer: i64) -> sqlx::Result<i64> {
+    let sql = "SELECT count(*) FROM orders WHERE user_id = $1
+               AND status IN ('awaiting_payment', 'complete', 'cancelled')";
+    scalar!(sql, buyer).fetch_one(connection).await
+}
+
+/// Everybody's orders, oldest first.
+pub(super) async fn all(connection: &mut Connection, offset: i64, limit: i64) -> sqlx::Result<Vec<Placed>> {
+    let sql = "SELECT * FROM orders WHERE status IN ('awaiting_payment', 'complete', 'cancelled')
+               ORDER BY id LIMIT $1 OFFSET $2";
+    let rows = query_as!(sql, limit, offset).fetch_all(&mut *connection).await?;
+    with_items(connection, rows).await
+}
+
+async fn with_items(connection: &mut Connection, rows: Vec<Row>) -> sqlx::Result<Vec<Placed>> {
     let mut orders = Vec::with_capacity(rows.len());
     for row in rows {
-        orders.push(with_items(connection, row).await?);
+        let sql = "SELECT ticket_id, title, price_cents, quantity FROM order_items WHERE order_id = $1 ORDER BY position";
+        let items: Vec<Item> = query_as!(sql, row.id).fetch_all(&mut *connection).await?;
+        let Row { id, number, user_id, status, sums, version, created_at, expires_at } = row;
+        let order = Order { id, number, status, items, sums, version, created_at, expires_at };
+        orders.push(Placed { user_id, order });
     }
     Ok(orders)
 }
 
-async fn with_items(connection: &mut SqliteConnection, row: Row) -> sqlx::Result<Order> {
-    let items = sqlx::query_as(
-        "SELECT ticket_id, title, price_cents, quantity FROM order_items WHERE order_id = ? ORDER BY position",
-    )
-    .bind(row.id)
-    .fetch_all(connection)
-    .await?;
-    Ok(row.with(items))
+/// Whether the order was still open and is closed now. The guard is in the statement: a paid order stays paid.
+pub(super) async fn close(connection: &mut Connection, id: i64, status: &str) -> sqlx::Result<bool> {
+    let sql =
+        "UPDATE orders SET status = $1, version = version + 1 WHERE id = $2 AND status = 'awaiting_payment'";
+    Ok(query!(sql, status, id).execute(connection).await?.rows_affected() == 1)
 }
 
-pub(super) async fn count(connection: &mut SqliteConnection, buyer: i64) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT count(*) FROM orders WHERE user_id = ?")
-        .bind(buyer)
-        .fetch_one(connection)
-        .await
+/// Orders whose time to be paid was over at `now`.
+pub(super) async fn overdue(connection: &mut Connection, now: &str, limit: i64) -> sqlx::Result<Vec<i64>> {
+    let sql =
+        "SELECT id FROM orders WHERE status = 'awaiting_payment' AND expires_at < $1 ORDER BY id LIMIT $2";
+    scalar!(sql, now, limit).fetch_all(connection).await
 }
 
-/// Whether the order was still open and is cancelled now.
-pub(super) async fn cancel(connection: &mut SqliteConnection, buyer: i64, id: i64) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "UPDATE orders SET status = 'cancelled', version = version + 1
-         WHERE id = ? AND user_id = ? AND status = 'awaiting_payment'",
-    )
-    .bind(id)
-    .bind(buyer)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+pub(super) async fn ids(connection: &mut Connection, status: &str) -> sqlx::Result<Vec<i64>> {
+    scalar!("SELECT id FROM orders WHERE status = $1", status).fetch_all(connection).await
 }

@@ -1,27 +1,34 @@
-//! `/api/orders/*`.
+//! `/api/orders/*`, and the question of other services for any order.
 
 use axum::{
     Json as Answer, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware,
     response::{IntoResponse, Sse, sse::KeepAlive},
     routing::get,
 };
+use boxoffice_kit::{
+    Problem,
+    problem::{Json, Path, Query},
+    service::{Kit, inside_only},
+    writer,
+};
 use serde::Deserialize;
 
-use super::{Line, Listing, Order, Quote, Wanted, stream};
-use crate::{
-    app::Shop,
-    problem::{Json, Path, Problem, Query},
-    users::SignedIn,
-};
+use super::{Line, Listing, Order, Orders, Placed, Quote, Wanted, stream, ticket};
+use crate::{app::Shop, users::SignedIn};
 
-pub(crate) fn routes() -> Router<Shop> {
+pub(crate) fn routes(kit: &Kit) -> Router<Shop> {
+    let inside = get(placed).route_layer(middleware::from_fn(inside_only));
     Router::new()
         .route("/api/orders", get(list).post(create))
         .route("/api/orders/quote", get(quote))
         .route("/api/orders/{id}", get(show).delete(cancel))
         .route("/api/orders/{id}/stream", get(watch))
+        .route("/api/orders/{id}/ticket.svg", get(draw))
+        .route("/internal/orders/{id}", inside)
+        .route_layer(middleware::from_fn_with_state(kit.gate("orders"), writer::gate))
 }
 
 #[derive(Deserialize)]
@@ -34,7 +41,7 @@ async fn create(
     SignedIn(user): SignedIn,
     Json(new): Json<NewOrder>,
 ) -> Result<(StatusCode, Answer<Order>), Problem> {
-    let order = shop.orders.create(&user, new.items).await?;
+    let order = shop.orders.local.create(&user, new.items).await?;
     Ok((StatusCode::CREATED, Answer(order)))
 }
 
@@ -43,7 +50,7 @@ async fn list(
     SignedIn(user): SignedIn,
     Query(wanted): Query<Wanted>,
 ) -> Result<Answer<Listing>, Problem> {
-    shop.orders.list(&user, wanted).await.map(Answer)
+    shop.orders.local.list(&user, wanted).await.map(Answer)
 }
 
 async fn show(
@@ -51,7 +58,7 @@ async fn show(
     SignedIn(user): SignedIn,
     Path(id): Path<i64>,
 ) -> Result<Answer<Order>, Problem> {
-    shop.orders.get(&user, id).await.map(Answer)
+    shop.orders.local.get(&user, id).await.map(Answer)
 }
 
 async fn cancel(
@@ -59,7 +66,7 @@ async fn cancel(
     SignedIn(user): SignedIn,
     Path(id): Path<i64>,
 ) -> Result<Answer<Order>, Problem> {
-    shop.orders.cancel(&user, id).await.map(Answer)
+    shop.orders.local.cancel(&user, id).await.map(Answer)
 }
 
 /// `?item=ID:QTY`, once per line.
@@ -69,7 +76,7 @@ async fn quote(
 ) -> Result<Answer<Quote>, Problem> {
     let items = pairs.iter().filter(|(name, _)| name == "item");
     let lines = items.map(|(_, value)| line(value)).collect::<Result<_, _>>()?;
-    shop.orders.quote(lines).await.map(Answer)
+    shop.orders.local.quote(lines).await.map(Answer)
 }
 
 fn line(text: &str) -> Result<Line, Problem> {
@@ -87,4 +94,20 @@ async fn watch(
 ) -> Result<impl IntoResponse, Problem> {
     let changes = stream::changes(shop, user, id).await?;
     Ok(Sse::new(changes).keep_alive(KeepAlive::default()))
+}
+
+async fn draw(
+    State(shop): State<Shop>,
+    SignedIn(user): SignedIn,
+    Path(id): Path<i64>,
+) -> Result<impl IntoResponse, Problem> {
+    let order = shop.orders.local.get(&user, id).await?;
+    if order.status != "complete" {
+        return Err(Problem::conflict("the order is not complete"));
+    }
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], ticket::draw(&order)?))
+}
+
+async fn placed(State(shop): State<Shop>, Path(id): Path<i64>) -> Result<Answer<Placed>, Problem> {
+    shop.orders.local.placed(id).await.map(Answer)
 }

@@ -3,11 +3,12 @@
 use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use axum::response::sse::Event;
+use boxoffice_kit::{Problem, identity::User};
 use futures_util::{Stream, stream};
 use serde_json::json;
 
-use super::Order;
-use crate::{app::Shop, problem::Problem, users::User};
+use super::{Order, Orders};
+use crate::app::Shop;
 
 /// Another process may change the order in a shared database, so the stream looks there.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -15,9 +16,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Events named `status`, each with `{"status","version"}`.
 pub(super) type Changes = Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>;
 
-/// The status now, then each change, until the order is cancelled or the shop stops.
+/// The status now, then each change, until nothing more can happen to the order or the shop stops.
 pub(super) async fn changes(shop: Shop, buyer: User, id: i64) -> Result<Changes, Problem> {
-    let first = shop.orders.get(&buyer, id).await?;
+    let first = shop.orders.local.get(&buyer, id).await?;
     let start = Watch { shop, buyer, id, seen: None, next: Some(first) };
     Ok(Box::pin(stream::unfold(start, |mut watch| async move {
         let order = watch.next_change().await?;
@@ -40,7 +41,7 @@ impl Watch {
         loop {
             if let Some(order) = self.next.take() {
                 let last = self.seen.map(|(version, _)| version);
-                self.seen = Some((order.version, order.status == "cancelled"));
+                self.seen = Some((order.version, order.status != "awaiting_payment"));
                 if last != Some(order.version) {
                     return Some(order);
                 }
@@ -49,10 +50,10 @@ impl Watch {
                 return None;
             }
             tokio::select! {
-                () = self.shop.settings.stop.cancelled() => return None,
+                () = self.shop.kit.stop.cancelled() => return None,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            self.next = Some(self.shop.orders.get(&self.buyer, self.id).await.ok()?);
+            self.next = Some(self.shop.orders.local.get(&self.buyer, self.id).await.ok()?);
         }
     }
 }

@@ -1,38 +1,40 @@
-//! Who somebody is: accounts, passwords, sessions. Owns `users` and `sessions`.
+//! Who somebody is: accounts, passwords, sessions. Owns `users`, `sessions` and `keys`; the cart in a session's row is
+//! the cart's.
 
+mod http;
 mod password;
 mod repository;
 mod routes;
 mod service;
 mod session;
 
-use async_trait::async_trait;
-use serde::Serialize;
+use boxoffice_kit::{Problem, async_trait, writer::Owned};
 
 pub(crate) use self::{
-    password::hash,
+    http::Http,
+    password::{hash, old_hash},
+    repository::signer,
     routes::routes,
     service::Local,
-    session::{Credentials, SignedIn, Visitor, session_cookie},
+    session::{Credentials, Session, SignedIn, Visitor, session_cookie},
 };
-use crate::problem::Problem;
+pub(crate) use boxoffice_kit::identity::User;
 
-/// A user as everybody may see one. The password's hash never leaves the repository's own type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
-pub(crate) struct User {
-    pub(crate) id: i64,
-    pub(crate) email: String,
-}
+/// What the new writer must have, too.
+pub(crate) const OWNED: Owned = Owned {
+    name: "users",
+    fingerprint: &[
+        "SELECT id || '|' || email || '|' || name || '|' || version FROM users",
+        "SELECT token_hash || '|' || user_id || '|' || ended FROM sessions",
+    ],
+    counters: &[("users", "SELECT coalesce(max(id), 0) FROM users")],
+};
 
 /// The seam of the module.
 #[async_trait]
 pub(crate) trait Users: Send + Sync {
-    /// Makes an account and a first session: the user and the session's token.
-    async fn sign_up(&self, given: Credentials) -> Result<(User, String), Problem>;
     /// Begins a session: the user and its token.
     async fn sign_in(&self, given: Credentials) -> Result<(User, String), Problem>;
-    /// Ends a session; an unknown token is no error.
-    async fn sign_out(&self, token: &str) -> Result<(), Problem>;
     /// Whose session a token is.
     async fn by_session(&self, token: &str) -> Result<Option<User>, Problem>;
 }

@@ -1,11 +1,10 @@
-//! Passwords at rest: argon2id in PHC strings.
+//! Passwords at rest: argon2id in PHC strings; `sha256$SALT$HEX` from the years before.
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-
-use crate::problem::Problem;
+use boxoffice_kit::{Problem, identity::token_hash};
 
 /// Memory in KiB and passes: OWASP's equivalent settings trade one for the other (2023: 19 MiB and 2).
 /// Less here, because a sample must sign in on a small machine.
@@ -21,12 +20,26 @@ pub(crate) async fn hash(password: String) -> Result<String, Problem> {
     .await
 }
 
+/// As it was done once.
+pub(crate) fn old_hash(salt: &str, password: &str) -> String {
+    format!("sha256${salt}${}", token_hash(&format!("{salt}{password}")))
+}
+
+/// Whether a stored hash should be replaced as soon as the password is known.
+pub(super) fn is_old(stored: &str) -> bool {
+    stored.starts_with("sha256$")
+}
+
 /// Whether `password` belongs to the stored hash. Without one it takes as long and says no, so that the
 /// time of an answer does not tell which accounts exist.
 pub(super) async fn verify(password: String, stored: Option<String>) -> Result<bool, Problem> {
     let Some(stored) = stored else {
         return hash(password).await.map(|_| false);
     };
+    if is_old(&stored) {
+        let salt = stored.split('$').nth(1).unwrap_or_default();
+        return Ok(old_hash(salt, &password) == stored);
+    }
     off_thread(move || {
         let stored = PasswordHash::new(&stored).map_err(|error| Problem::internal(&error))?;
         Ok(argon2()?.verify_password(password.as_bytes(), &stored).is_ok())

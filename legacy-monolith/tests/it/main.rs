@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fences;
+mod moving;
 mod ordering;
+mod pages;
+mod paying;
 mod people;
 mod process;
+mod selling;
 mod shop;
 mod stream;
+mod telling;

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use boxoffice_kit::query;
+use boxoffice_monolith::Settings;
+use boxoffice_trial::places;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -72,31 +75,75 @@ async fn cancelling_gives_back_once_and_orders_are_private() {
         );
         assert_eq!(shop.get(1, "/api/tickets/3/availability").await.1["reserved"], 0);
     }
+    let unplaced = query!(
+        "INSERT INTO orders SELECT 99, 99, 1, 'placing', 1, 1, 2, 1, created_at, expires_at FROM orders"
+    );
+    unplaced.execute(&shop.database.write).await.unwrap();
+    assert_eq!(shop.get(1, "/api/orders/99").await.0, 404, "another program is still at it");
     let listed = shop.get(1, "/api/orders").await.1;
     assert_eq!((&listed["total"], &listed["orders"][0]["id"]), (&json!(1), &order["id"]));
     assert_eq!(shop.get(2, "/api/orders").await.1["total"], 0);
 }
 
-/// Two shops with pools of their own on one file, as two processes: forty seats, sixty buyers at once.
+/// Two shops with pools of their own on one database, as two processes: forty seats, sixty buyers at once, half of whom pay.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_oversold_and_no_number_is_missing() {
-    let folder = tempfile::tempdir().unwrap();
-    let shops = [Arc::new(Shop::open(folder.path()).await), Arc::new(Shop::open(folder.path()).await)];
-    let mut buyers = JoinSet::new();
-    for buyer in 1..=60_u32 {
-        let shop = shops[buyer as usize % 2].clone();
-        let items = json!({ "items": [{"ticketId": 50, "quantity": 1}, {"ticketId": 1, "quantity": 1}] });
-        buyers.spawn(async move { shop.post(buyer, "/api/orders", &items).await });
+    for place in places().await {
+        let start = async || Arc::new(Shop::start(&place.address(), Settings::default()).await);
+        let shops = [start().await, start().await];
+        let mut buyers = JoinSet::new();
+        for buyer in 1..=60_u32 {
+            let shop = shops[buyer as usize % 2].clone();
+            let items = json!({ "items": [{"ticketId": 50, "quantity": 1}, {"ticketId": 1, "quantity": 1}] });
+            buyers.spawn(async move {
+                let (status, order) = shop.post(buyer, "/api/orders", &items).await;
+                if status == 201 && buyer % 4 < 2 {
+                    let paid = shop.pay(buyer, order["id"].as_i64().unwrap(), "tok_visa", "a").await;
+                    assert_eq!(paid.0, 201, "{paid:?}");
+                }
+                (status, order)
+            });
+        }
+        let answers: Vec<(u16, Value)> = buyers.join_all().await;
+        let numbers: BTreeSet<i64> = answers
+            .iter()
+            .filter(|(status, _)| *status == 201)
+            .map(|(_, order)| order["number"].as_i64().unwrap())
+            .collect();
+        assert_eq!(numbers, (1..=40).collect());
+        assert_eq!(answers.iter().filter(|(status, _)| *status == 409).count(), 20);
+        let left = shops[0].get(1, "/api/tickets/50/availability").await.1;
+        let paid = shops[1].count("SELECT count(*) FROM payments").await;
+        assert_eq!(
+            (&left["sold"], &left["reserved"], &left["available"]),
+            (&json!(paid), &json!(40 - paid), &json!(0))
+        );
     }
-    let answers: Vec<(u16, Value)> = buyers.join_all().await;
-    let numbers: BTreeSet<i64> = answers
-        .iter()
-        .filter(|(status, _)| *status == 201)
-        .map(|(_, order)| order["number"].as_i64().unwrap())
-        .collect();
-    assert_eq!(numbers, (1..=40).collect());
-    assert_eq!(answers.iter().filter(|(status, _)| *status == 409).count(), 20);
-    let left = shops[0].get(1, "/api/tickets/50/availability").await.1;
-    assert_eq!((&left["reserved"], &left["available"]), (&json!(40), &json!(0)));
-    assert_eq!(shops[1].get(1, "/api/tickets/1/availability").await.1["reserved"], 40);
+}
+
+/// The past adds up, and can be told again.
+#[tokio::test]
+async fn seeded_orders_are_consistent() {
+    const WRONG: [&str; 4] = [
+        "SELECT count(*) FROM orders WHERE total_cents <> subtotal_cents + fee_cents OR subtotal_cents <>
+             (SELECT CAST(sum(price_cents * quantity) AS BIGINT) FROM order_items WHERE order_id = orders.id)
+             OR fee_cents <> CASE WHEN subtotal_cents < 2020 THEN 50 ELSE (subtotal_cents * 25 + 500) / 1000 END",
+        "SELECT count(*) FROM tickets WHERE reserved <> 0 OR sold <> coalesce((SELECT CAST(sum(quantity) AS BIGINT)
+             FROM order_items JOIN orders ON orders.id = order_id AND status = 'complete' WHERE ticket_id = tickets.id), 0)",
+        "SELECT count(*) FROM orders WHERE (status = 'complete') <> (id IN (SELECT order_id FROM payments
+             WHERE status = 'succeeded' AND amount_cents = total_cents AND payments.user_id = orders.user_id))",
+        "SELECT max(number) - count(*) FROM orders",
+    ];
+    for place in places().await {
+        let database = boxoffice_monolith::open(&place.address()).await.unwrap();
+        boxoffice_monolith::seed::fill(&database, true, 300).await.unwrap();
+        let shop = Shop::start(&place.address(), Settings::default()).await;
+        for sql in WRONG {
+            assert_eq!(shop.count(sql).await, 0, "{sql}");
+        }
+        let told = shop.post(1, "/internal/replay/notifications", &json!({})).await;
+        assert_eq!(told, (200, json!({ "events": 600 })));
+        assert_eq!(shop.order(1, 1).await, 301);
+        assert_eq!(shop.get(1, "/api/orders").await.1["orders"][0]["number"], 301);
+    }
 }
