@@ -115,6 +115,16 @@ fn every_routes_toml_in_the_documents_is_accepted() {
     assert!(checked > 0, "README.md shows a whole file");
 }
 
+/// `scripts/story` begins its stages with these, and runs in CI.
+#[test]
+fn the_rules_of_every_stage_of_the_story_are_accepted() {
+    for stage in ["1-monolith", "2-modular", "3-extraction", "4-hybrid", "5-microservices"] {
+        let file = house().join(format!("docs/stages/{stage}.toml"));
+        let ended = banyan().args(["check", "--deny-warnings"]).arg(&file).output().unwrap();
+        assert!(ended.status.success(), "{stage}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
+
 /// Each flag of docs/limits.md with its default; a gateway's test holds the page against the code.
 #[test]
 fn the_help_names_every_limit_and_its_default() {
