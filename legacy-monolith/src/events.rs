@@ -108,7 +108,8 @@ impl Module for Listener {
             "users" => self.users.replay(tx, offset, limit).await,
             "catalog" => self.catalog.replay(tx, offset, limit).await,
             "inventory" => self.inventory.replay(tx, offset, limit).await,
-            "orders" => self.orders.replay(tx, offset, limit).await,
+            // Its timers are set by orders.
+            "orders" | "expiration" => self.orders.replay(tx, offset, limit).await,
             "payments" => self.payments.replay(tx, offset, limit).await,
             "notifications" => self.notifications.replay(tx, offset, limit).await,
             _ => Ok(0),

@@ -17,7 +17,7 @@ struct Args {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
     /// A `SQLite` file, made when missing, or `postgres://...`
-    #[arg(long, env = "DATABASE_URL", default_value = "boxoffice.sqlite")]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, default_value = "boxoffice.sqlite")]
     database: String,
     /// Fill an empty database with 200 tickets and 500 users `user-N@example.com`
     #[arg(long, env = "BOXOFFICE_SEED")]

@@ -33,6 +33,7 @@ pub fn service() -> Service {
         name: MODULE,
         fingerprint: &[
             "SELECT ticket_id || '|' || capacity || '|' || reserved || '|' || sold || '|' || version FROM stock",
+            "SELECT order_id || '|' || ticket_id || '|' || quantity || '|' || state FROM reservations",
         ],
         counters: &[],
     };

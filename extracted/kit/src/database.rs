@@ -1,5 +1,6 @@
 //! A SQLite file or a PostgreSQL database, by the same statements.
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use sqlx::{
     Any, AnyConnection, AnyPool, Executor, Transaction,
@@ -12,7 +13,9 @@ pub type Connection = AnyConnection;
 /// A business transaction.
 pub type Tx = Transaction<'static, Any>;
 
-/// Waits for a writer of another process; readers and writers go on beside each other.
+/// Waits for a writer of another process; readers and writers go on beside each other. `NORMAL` outlives a killed process. A
+/// power cut can undo the last commits, answered and told to others as they may be: fit for a sample. A shop needs `FULL`,
+/// which flushes the disk at every order, or PostgreSQL.
 const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
 /// Business transactions queue at their beginning, as with SQLite: they would queue at the outbox anyway, whose positions grow
 /// with the commits, and two that hold rows by then could wait for each other.
@@ -105,8 +108,13 @@ impl Database {
 
     /// Begins a business transaction; one after the other. With SQLite it takes the write lock at once: a transaction that
     /// reads first and writes later fails when another process wrote in between.
+    ///
+    /// In a task of its own: sqlx counts a transaction once the server has answered, so a caller that goes away while it waits
+    /// would leave one open that nobody rolls back, and with PostgreSQL the lock with it. This way it is finished and dropped.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
-        self.write.begin_with(self.begin).await
+        let (write, begin) = (self.write.clone(), self.begin);
+        let begun = tokio::spawn(async move { write.begin_with(begin).await });
+        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     /// Closes every connection, which also empties SQLite's write-ahead log.
@@ -121,6 +129,18 @@ pub async fn next_id(connection: &mut Connection, counter: &str) -> sqlx::Result
     scalar!("UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value", counter)
         .fetch_one(connection)
         .await
+}
+
+/// An address fit for logs: without user, password and parameters. What is no URL is a file.
+pub fn without_password(address: &str) -> String {
+    let Some((scheme, _)) = address.split_once("://") else { return address.to_owned() };
+    match Url::parse(address) {
+        Ok(url) if !url.path().contains('@') => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{scheme}://{}{port}{}", url.host_str().unwrap_or_default(), url.path())
+        }
+        _ => format!("{scheme}://..."),
+    }
 }
 
 fn sqlite_url(file: &str) -> String {

@@ -27,7 +27,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use boxoffice_kit::{
-    Database, scalar,
+    Database,
+    database::without_password,
+    scalar,
     service::{Events, Failure, Kit, Options, Parts, assemble},
     writer::Owned,
 };
@@ -113,7 +115,8 @@ async fn shared(address: &str) -> Result<Database, Failure> {
         scalar!("SELECT value FROM counters WHERE name = 'order_numbers'").fetch_one(&database.read).await;
     found.map_err(|error| {
         format!(
-            "no orders in the database `{address}`: {error}\nhint: the monolith makes it; start that first"
+            "no orders in the database `{}`: {error}\nhint: the monolith makes it; start that first",
+            without_password(address)
         )
     })?;
     Ok(database)

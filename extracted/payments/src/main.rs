@@ -13,7 +13,7 @@ struct Args {
     #[command(flatten)]
     options: Options,
     /// What the payment provider signs its calls with
-    #[arg(long, env = "WEBHOOK_SECRET", default_value = "demo-secret")]
+    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true, default_value = "demo-secret")]
     webhook_secret: String,
 }
 

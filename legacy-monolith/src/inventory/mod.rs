@@ -15,6 +15,8 @@ pub(crate) const OWNED: Owned = Owned {
     name: "inventory",
     fingerprint: &[
         "SELECT id || '|' || capacity || '|' || reserved || '|' || sold || '|' || stock_version FROM tickets",
+        // Ticket 0 is how this side alone remembers what was taken back.
+        "SELECT order_id || '|' || ticket_id || '|' || quantity || '|' || state FROM reservations WHERE ticket_id > 0",
     ],
     counters: &[],
 };

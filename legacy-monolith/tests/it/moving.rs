@@ -26,6 +26,9 @@ async fn the_modules_an_order_needs_change_hands_and_back() {
         }
         let sold = shop.order(1, 50).await;
         assert_eq!(shop.pay(1, sold, "tok_visa", "a").await.0, 201);
+        // The sweeper has no rows: the service is filled with the orders.
+        let (status, told) = shop.post(1, "/internal/replay/expiration", &json!({})).await;
+        assert_eq!((status, told["events"].as_i64()), (200, Some(1)), "{told}");
         for module in MODULES {
             let (status, told) = shop.post(1, &format!("/internal/replay/{module}"), &json!({})).await;
             assert_eq!((status, told["events"].as_i64() > Some(5)), (200, true), "{told}");

@@ -1,5 +1,7 @@
 //! Events over NATS `JetStream`: one stream, one durable consumer per (service, subject).
 
+use std::time::Duration;
+
 use async_nats::{
     HeaderMap, jetstream,
     jetstream::{
@@ -13,10 +15,15 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Outbox, PAUSE, Row};
-use crate::inbox::{Inbox, Receipt};
+use crate::{
+    database::without_password,
+    inbox::{Inbox, Receipt},
+};
 
 const STREAM: &str = "BOXOFFICE";
 const SUBJECTS: &str = "bo.v1.";
+/// Who was away for longer is filled anew, by `POST /internal/replay/MODULE` at the writer.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,7 +32,7 @@ pub(super) async fn run(server: String, name: &'static str, outbox: Outbox, inbo
     let outbox = tokio::sync::Mutex::new(outbox);
     loop {
         if let Err(error) = connected(&server, name, &outbox, &inbox).await {
-            tracing::warn!("NATS at {server}: {error}");
+            tracing::warn!("NATS at {}: {error}", without_password(&server));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -42,6 +49,7 @@ async fn connected(
         .get_or_create_stream(stream::Config {
             name: STREAM.to_owned(),
             subjects: vec![format!("{SUBJECTS}>")],
+            max_age: KEPT,
             ..stream::Config::default()
         })
         .await?;
