@@ -70,7 +70,7 @@ pub(crate) async fn on_sale(tx: &mut Connection) -> sqlx::Result<Vec<Ticket>> {
     query_as!("SELECT * FROM offers WHERE deleted = 0 ORDER BY id").fetch_all(tx).await
 }
 
-/// Counts a look; nobody needs to hear of it.
+/// Counts a look. It tells nobody: an event for each would be more than all others together. So the next event carries it.
 pub(crate) async fn count_view(tx: &mut Connection, id: i64) -> sqlx::Result<()> {
     query!("UPDATE tickets SET views = views + 1 WHERE id = $1", id).execute(tx).await.map(drop)
 }
@@ -107,26 +107,28 @@ pub(crate) async fn rows(tx: &mut Connection, offset: i64, limit: i64) -> sqlx::
     query_as!("SELECT * FROM offers ORDER BY id LIMIT $1 OFFSET $2", limit, offset).fetch_all(tx).await
 }
 
-/// The newest version wins, in whatever order they come.
+/// The newest version wins, in whatever order they come. Looks raise no version: the higher count wins.
 pub(crate) async fn store(tx: &mut Connection, row: Row) -> sqlx::Result<()> {
     let sql = "INSERT INTO stock (ticket_id, capacity) VALUES ($1, $2) ON CONFLICT (ticket_id) DO NOTHING";
     query!(sql, row.id, row.capacity).execute(&mut *tx).await?;
     let sql = "INSERT INTO tickets (id, title, price_cents, owner_id, views, deleted, version, created_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET title = excluded.title,
-               price_cents = excluded.price_cents, views = excluded.views, deleted = excluded.deleted,
-               version = excluded.version WHERE tickets.version < excluded.version";
-    let row = query!(
+               price_cents = excluded.price_cents, deleted = excluded.deleted, version = excluded.version
+               WHERE tickets.version < excluded.version";
+    let stored = query!(
         sql,
         row.id,
-        row.title,
+        &row.title,
         row.price_cents,
         row.owner_id,
         row.views,
         i64::from(row.deleted.0),
         row.version,
-        row.created_at
+        &row.created_at
     );
-    row.execute(tx).await.map(drop)
+    stored.execute(&mut *tx).await?;
+    let sql = "UPDATE tickets SET views = $1 WHERE id = $2 AND views < $1";
+    query!(sql, row.views, row.id).execute(tx).await.map(drop)
 }
 
 pub(crate) async fn store_stock(tx: &mut Connection, stock: Stock) -> sqlx::Result<()> {

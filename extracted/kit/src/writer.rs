@@ -9,6 +9,9 @@
 //! 2. Events arrive until the new writer's rows have the same fingerprint. Requests passed on wait meanwhile.
 //! 3. It continues the counters, acts on what was left over, and writes.
 //!
+//! Nothing that has an event, that is. The views of a ticket have none of their own, and no fingerprint has them: looks since
+//! the ticket's last event, or the last replay, stay behind.
+//!
 //! | state | unsafe requests | safe requests |
 //! |---|---|---|
 //! | `here` | answered | answered |

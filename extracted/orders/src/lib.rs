@@ -100,7 +100,7 @@ pub async fn open(
             inventory: Inventory { address: inventory.to_string(), client: parts.kit.client.clone() },
             settings,
         };
-        let cleaning = placements::clean_up(orders.clone(), parts.kit.writers.clone());
+        let cleaning = placements::clean_up(orders.clone());
         tokio::spawn(parts.kit.stop.clone().run_until_cancelled_owned(cleaning));
         let app = App { orders, sessions: parts.sessions.clone(), stop: parts.kit.stop.clone() };
         routes::routes(app, parts.kit.gate("orders"))

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use boxoffice_kit::{
-    Connection, Problem, next_id, query, scalar,
-    writer::{State, Writers, hold},
-};
+use boxoffice_kit::{Connection, Problem, next_id, query, scalar, writer::hold};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::service::{Orders, moment};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Much longer than placing an order can take.
-const ABANDONED_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// Longer than the inventory may take to answer. An order that takes longer still is refused.
+const ABANDONED_AFTER: SignedDuration = SignedDuration::from_secs(15);
 
 impl Orders {
     /// The identifier for a new order.
@@ -76,16 +73,11 @@ pub(crate) async fn arrive(tx: &mut Connection, order_id: i64) -> sqlx::Result<b
     Ok(arrived.execute(tx).await?.rows_affected() == 1)
 }
 
-/// Goes on for ever: what crashes left behind, while this process writes orders.
-pub(crate) async fn clean_up(orders: Orders, writers: Writers) {
+/// Goes on for ever: what crashes left behind. Also after orders were given away: nobody else knows of these rows.
+pub(crate) async fn clean_up(orders: Orders) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let cleaned = match writers.state("orders").await {
-            Ok(State::Here) => orders.undo_abandoned().await,
-            Ok(_) => Ok(()),
-            Err(problem) => Err(problem),
-        };
-        if let Err(problem) = cleaned {
+        if let Err(problem) = orders.undo_abandoned().await {
             tracing::warn!("cannot look for abandoned orders: {problem}");
         }
     }

@@ -53,6 +53,7 @@ pub(super) async fn get(connection: &mut Connection, id: i64) -> sqlx::Result<Op
     query_as!(sql, id).fetch_optional(connection).await
 }
 
+/// Tells nobody: an event for each look would be more than all others together. So the next event carries it.
 pub(super) async fn count_view(connection: &mut Connection, id: i64) -> sqlx::Result<()> {
     query!("UPDATE tickets SET views = views + 1 WHERE id = $1", id).execute(connection).await.map(drop)
 }
@@ -109,13 +110,13 @@ pub(super) async fn page(connection: &mut Connection, limit: i64, offset: i64) -
     query_as!(sql, limit, offset).fetch_all(connection).await
 }
 
-/// The newest version wins, in whatever order they come.
+/// The newest version wins, in whatever order they come. Looks raise no version: the higher count wins.
 pub(super) async fn store(connection: &mut Connection, told: Told) -> sqlx::Result<()> {
     query!(
         "INSERT INTO tickets (id, title, price_cents, owner_id, views, capacity, deleted, version, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET title = excluded.title,
-         price_cents = excluded.price_cents, owner_id = excluded.owner_id, views = excluded.views,
-         deleted = excluded.deleted, version = excluded.version, created_at = excluded.created_at
+         price_cents = excluded.price_cents, owner_id = excluded.owner_id, deleted = excluded.deleted,
+         version = excluded.version, created_at = excluded.created_at
          WHERE tickets.version < excluded.version",
         told.id,
         told.title,
@@ -127,9 +128,10 @@ pub(super) async fn store(connection: &mut Connection, told: Told) -> sqlx::Resu
         told.version,
         told.created_at
     )
-    .execute(connection)
-    .await
-    .map(drop)
+    .execute(&mut *connection)
+    .await?;
+    let sql = "UPDATE tickets SET views = $1 WHERE id = $2 AND views < $1";
+    query!(sql, told.views, told.id).execute(connection).await.map(drop)
 }
 
 pub(super) async fn price(connection: &mut Connection, id: i64) -> sqlx::Result<Option<Priced>> {

@@ -70,9 +70,14 @@ async fn the_modules_an_order_needs_change_hands_and_back() {
         })
         .await;
 
+        service.post(1, "/internal/replay/catalog", &json!({})).await;
         for module in MODULES {
             shop.take(module).await;
         }
+        until("looks that raised no version are known here", || async {
+            shop.count("SELECT views FROM tickets WHERE id = 51").await == 2
+        })
+        .await;
         assert_eq!(shop.pay(2, kept, "tok_visa", "b").await.0, 201);
         assert_eq!(shop.ask(as_new(Method::GET, "/api/cart")).await.1["items"][0]["quantity"], 2);
         let left = service.get(2, "/api/tickets/51/availability").await.1;

@@ -52,6 +52,14 @@ async fn a_replica_lists_and_passes_on_what_writes() {
         legacy.answer("GET /api/tickets/7", 200, json!({ "views": 5 }));
         assert_eq!(trial.post(2, "/api/tickets", &json!({})).await, (201, json!({ "id": 99 })));
         assert_eq!(trial.get(0, "/api/tickets/7").await.1["views"], 5, "to look is to write");
+        // The higher count of looks, whichever version tells it.
+        for (version, views, wanted) in [(1, 8, [8, 1]), (2, 3, [8, 2]), (1, 9, [9, 2])] {
+            let mut told = ticket(7, version, "50% Opera");
+            told.data["views"] = json!(views);
+            trial.send(&told).await;
+            let listed = trial.get(0, "/api/tickets").await.1["tickets"][0].take();
+            assert_eq!([&listed["views"], &listed["version"]], wanted, "{version} with {views}");
+        }
         let totals =
             [("", 1), ("?q=0%25%20o", 1), ("?q=_", 0), ("?status=sold_out", 1), ("?status=on_sale", 0)];
         for (query, total) in totals {

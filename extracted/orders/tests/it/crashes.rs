@@ -2,6 +2,7 @@
 
 use boxoffice_kit::query;
 use boxoffice_trial::{Carrier, places, until};
+use serde_json::Value;
 
 use crate::{Shop, one, start};
 
@@ -40,6 +41,14 @@ async fn what_was_reserved_for_no_order_is_released() {
         until("nothing is left", || shop.is_clean()).await;
         assert_eq!(shop.stock.held(), [kept]);
         assert_eq!(shop.order(1).await.1["number"], 2, "no number is missing");
+
+        // Ended while placing an order; when it is back, the other side takes orders over at once.
+        let held = shop.stock.held();
+        shop.stock.hold(503);
+        shop.trial.post(0, "/internal/writers/orders/give", &Value::Null).await;
+        shop.placement(503).await;
+        until("nothing is left", || shop.is_clean()).await;
+        assert_eq!(shop.stock.held(), held);
     }
 }
 
