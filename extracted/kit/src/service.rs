@@ -21,7 +21,7 @@ use axum::{
     routing::get,
 };
 use clap::Args;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Url};
 use serde_json::{Value, json};
 use sqlx::migrate::Migrator;
 use subtle::ConstantTimeEq;
@@ -46,6 +46,10 @@ pub(crate) const INTERNAL: HeaderName = HeaderName::from_static("x-internal-toke
 static TOKEN: LazyLock<Result<Option<HeaderValue>, &str>> =
     LazyLock::new(|| token(std::env::var_os("INTERNAL_TOKEN")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For an answer as a whole, where nothing else is said: longer than a request may wait for a hand-over.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// For questions that every request waits for, and for the acts of a hand-over.
+pub const SOON: Duration = Duration::from_secs(5);
 
 /// The flags of every service.
 #[derive(Args, Clone, Debug)]
@@ -101,7 +105,8 @@ impl Kit {
     ) -> Result<Self, Failure> {
         TOKEN.as_ref().map_err(|told| *told)?;
         let client = client()?;
-        let writers = Writers::new((database.clone(), client.clone()), module, owned, other);
+        let passing_on = patient_client().build()?;
+        let writers = Writers::new((database.clone(), passing_on), module, owned, other);
         writers.begin(at_first).await?;
         Ok(Self { name, database, client, writers, stop })
     }
@@ -226,13 +231,14 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
-/// A client for requests between the programs of the shop.
+/// A client for requests between the programs of the shop: none waits for ever.
 pub fn client() -> reqwest::Result<Client> {
-    Client::builder()
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+    patient_client().timeout(PATIENCE).build()
+}
+
+/// Streams live longer than any time limit: who passes them on limits the wait for the head alone.
+fn patient_client() -> ClientBuilder {
+    Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none())
 }
 
 /// Adds the word that [`inside_only`] asks for, when there is one (`INTERNAL_TOKEN`).

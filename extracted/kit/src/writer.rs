@@ -28,14 +28,14 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::routes::routes;
 pub use self::{
     fingerprint::Fingerprint,
-    gate::{Gate, gate},
+    gate::{Gate, PASSED_ON, gate},
 };
 use crate::{
     database::{Connection, Database},
     inbox::Module,
     problem::Problem,
     query, scalar,
-    service::internal,
+    service::{SOON, internal},
 };
 
 /// How long the rows may take to become the same; requests that wait meanwhile wait longer.
@@ -159,7 +159,7 @@ impl Writers {
     async fn ask_to<T: serde::de::DeserializeOwned>(&self, name: &str, act: &str) -> Result<T, Problem> {
         let other = self.other(name)?;
         let address = format!("{}/internal/writers/{name}/{act}", other.as_str().trim_end_matches('/'));
-        let answer = internal(self.client.post(address)).send().await;
+        let answer = internal(self.client.post(address)).timeout(SOON).send().await;
         let answer = match answer.and_then(reqwest::Response::error_for_status) {
             Ok(answer) => answer.json().await,
             Err(error) => Err(error),

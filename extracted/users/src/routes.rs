@@ -49,7 +49,7 @@ pub fn routes(parts: &Parts, settings: Settings) -> Router {
     let domain = settings.cookie_domain.map(|domain| format!("; Domain={domain}"));
     let users = Users {
         kit: parts.kit.clone(),
-        sessions: parts.sessions.clone(),
+        sessions: parts.sessions.clone().of_the_other_side(),
         signer: Arc::default(),
         cookie_end: domain.unwrap_or_default(),
     };

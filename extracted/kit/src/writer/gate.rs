@@ -19,11 +19,11 @@ use super::{State, Writers};
 use crate::{
     dry_run::DryRun,
     problem::{Elsewhere, Problem},
-    service::{INTERNAL, internal},
+    service::{INTERNAL, PATIENCE, internal},
 };
 
 /// How often a request was passed on. Once is the rule; a writer that changes just then passes it back.
-const PASSED_ON: HeaderName = HeaderName::from_static("x-boxoffice-passed-on");
+pub const PASSED_ON: HeaderName = HeaderName::from_static("x-boxoffice-passed-on");
 const PASSES_MAX: u32 = 6;
 const BODY_MAX: usize = 1024 * 1024;
 const WAIT: Duration = Duration::from_secs(10);
@@ -114,7 +114,7 @@ impl Gate {
         if path.starts_with("/internal/") {
             request = internal(request);
         }
-        let answer = request.send().await?;
+        let answer = tokio::time::timeout(PATIENCE, request.send()).await??;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = answer.status();
         *response.headers_mut() = kept(answer.headers());
