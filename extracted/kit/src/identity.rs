@@ -20,7 +20,11 @@ use ring::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{problem::Problem, service::internal};
+use crate::{
+    problem::Problem,
+    service::{SOON, internal},
+    writer::PASSED_ON,
+};
 
 /// The field that carries a signed identity between services.
 pub const IDENTITY: &str = "x-boxoffice-identity";
@@ -107,6 +111,7 @@ fn verified(identity: &str, keys: &[Vec<u8>]) -> Option<User> {
 pub struct Sessions {
     client: Client,
     owner: Url,
+    passed_on: bool,
     keys: Arc<Mutex<Vec<Vec<u8>>>>,
     remembered: Arc<Mutex<HashMap<String, (Instant, User)>>>,
 }
@@ -119,7 +124,13 @@ struct Keys {
 impl Sessions {
     /// Sessions known at an address such as `http://127.0.0.1:3000`.
     pub fn new(owner: Url, client: Client) -> Self {
-        Self { client, owner, keys: Arc::default(), remembered: Arc::default() }
+        Self { client, owner, passed_on: false, keys: Arc::default(), remembered: Arc::default() }
+    }
+
+    /// For who knows sessions too: the other side says what it knows itself, and does not ask back.
+    #[must_use]
+    pub fn of_the_other_side(self) -> Self {
+        Self { passed_on: true, ..self }
     }
 
     async fn user(&self, headers: &HeaderMap) -> Result<Option<User>, Problem> {
@@ -156,7 +167,8 @@ impl Sessions {
 
     async fn ask(&self, token: &str) -> reqwest::Result<Option<User>> {
         let request = self.client.get(self.at("internal/session")).header(COOKIE, format!("session={token}"));
-        let answer = internal(request).send().await?;
+        let request = if self.passed_on { request.header(PASSED_ON, 1) } else { request };
+        let answer = internal(request).timeout(SOON).send().await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             return Ok(None);
         }
@@ -164,7 +176,7 @@ impl Sessions {
     }
 
     async fn fetch_keys(&self) -> reqwest::Result<Vec<Vec<u8>>> {
-        let answer = internal(self.client.get(self.at("internal/keys"))).send().await?;
+        let answer = internal(self.client.get(self.at("internal/keys"))).timeout(SOON).send().await?;
         let keys: Keys = answer.error_for_status()?.json().await?;
         Ok(keys.keys.iter().filter_map(|key| hex::decode(key).ok()).collect())
     }

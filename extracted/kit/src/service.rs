@@ -1,12 +1,19 @@
 //! What every program of the shop does alike: flags, health, metrics, events, the end.
 
-use std::{collections::BTreeMap, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
     extract::{ConnectInfo, FromRef, Request, State as Extracted},
     http::{
-        HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{ALLOW, CONTENT_TYPE, SERVER},
     },
     middleware::{self, Next},
@@ -14,9 +21,10 @@ use axum::{
     routing::get,
 };
 use clap::Args;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Url};
 use serde_json::{Value, json};
 use sqlx::migrate::Migrator;
+use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +41,15 @@ use crate::{
 };
 
 /// Says that a request comes from one of us, where that is not plain from its address.
-const INTERNAL: &str = "x-internal-token";
+pub(crate) const INTERNAL: HeaderName = HeaderName::from_static("x-internal-token");
+/// `INTERNAL_TOKEN`, read once; `None` without one.
+static TOKEN: LazyLock<Result<Option<HeaderValue>, &str>> =
+    LazyLock::new(|| token(std::env::var_os("INTERNAL_TOKEN")));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For an answer as a whole, where nothing else is said: longer than a request may wait for a hand-over.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// For questions that every request waits for, and for the acts of a hand-over.
+pub const SOON: Duration = Duration::from_secs(5);
 
 /// The flags of every service.
 #[derive(Args, Clone, Debug)]
@@ -88,8 +103,10 @@ impl Kit {
         (other, at_first): (BTreeMap<&'static str, Url>, State),
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
+        TOKEN.as_ref().map_err(|told| *told)?;
         let client = client()?;
-        let writers = Writers::new((database.clone(), client.clone()), module, owned, other);
+        let passing_on = patient_client().build()?;
+        let writers = Writers::new((database.clone(), passing_on), module, owned, other);
         writers.begin(at_first).await?;
         Ok(Self { name, database, client, writers, stop })
     }
@@ -214,36 +231,51 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
-/// A client for requests between the programs of the shop.
+/// A client for requests between the programs of the shop: none waits for ever.
 pub fn client() -> reqwest::Result<Client> {
-    Client::builder()
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+    patient_client().timeout(PATIENCE).build()
+}
+
+/// Streams live longer than any time limit: who passes them on limits the wait for the head alone.
+fn patient_client() -> ClientBuilder {
+    Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none())
 }
 
 /// Adds the word that [`inside_only`] asks for, when there is one (`INTERNAL_TOKEN`).
 pub fn internal(request: RequestBuilder) -> RequestBuilder {
-    match std::env::var("INTERNAL_TOKEN") {
-        Ok(token) => request.header(INTERNAL, token),
-        Err(_) => request,
+    match &*TOKEN {
+        Ok(Some(token)) => request.header(INTERNAL, token),
+        _ => request,
     }
+}
+
+/// An empty token would let everybody in who sends an empty field: it is no token, and no way to say that there is none.
+fn token(variable: Option<OsString>) -> Result<Option<HeaderValue>, &'static str> {
+    let Some(variable) = variable else { return Ok(None) };
+    let token = variable.into_string().ok().filter(|token| !token.trim().is_empty());
+    let token = token.and_then(|token| HeaderValue::try_from(token).ok());
+    token.map(Some).ok_or("INTERNAL_TOKEN is empty or no field value: set a secret, or leave it away")
 }
 
 /// A layer for routes that only the programs of the shop may ask: by `INTERNAL_TOKEN`, else from this machine and not
 /// through a proxy. A proxy on this machine is loopback too; what it forwards comes from somewhere else.
 pub async fn inside_only(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let inside = if let Ok(token) = std::env::var("INTERNAL_TOKEN") {
-        headers.get(INTERNAL).is_some_and(|given| given.as_bytes() == token.as_bytes())
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let token = TOKEN.as_ref().map(Option::as_ref);
+    if token.is_ok_and(|token| is_inside(token, request.headers(), peer)) {
+        next.run(request).await
     } else {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let forwarded =
-            ["forwarded", "x-forwarded-for", "via"].iter().any(|name| headers.contains_key(*name));
-        peer.is_some_and(|peer| peer.0.ip().is_loopback()) && !forwarded
-    };
-    if inside { next.run(request).await } else { Problem::not_found("page").into_response() }
+        Problem::not_found("page").into_response()
+    }
+}
+
+fn is_inside(token: Option<&HeaderValue>, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
+    if let Some(token) = token {
+        // In constant time: how long it takes tells nothing of how much was right.
+        return headers.get(INTERNAL).is_some_and(|given| given.as_bytes().ct_eq(token.as_bytes()).into());
+    }
+    let forwarded = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| headers.contains_key(*name));
+    peer.is_some_and(|peer| peer.ip().is_loopback()) && !forwarded
 }
 
 async fn ready(Extracted(database): Extracted<Database>) -> Result<Json<Value>, Problem> {
@@ -273,4 +305,27 @@ async fn refuse_method(response: Response) -> Response {
 async fn sign(Extracted(name): Extracted<&'static str>, mut response: Response) -> Response {
     response.headers_mut().entry(SERVER).or_insert(HeaderValue::from_static(name));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::{INTERNAL, is_inside, token};
+
+    #[test]
+    fn the_token_opens_and_an_empty_one_is_refused() {
+        let secret = token(Some("secret".into()));
+        let peer = Some(([127, 0, 0, 1], 1).into());
+        let asked = |given| is_inside(secret.as_ref().ok().and_then(Option::as_ref), &given, peer);
+        let with = |value| HeaderMap::from_iter([(INTERNAL, HeaderValue::from_static(value))]);
+        assert!(asked(with("secret")));
+        for wrong in [with(""), with("secre"), with("secrets"), with("Secret"), HeaderMap::new()] {
+            assert!(!asked(wrong.clone()), "{wrong:?}");
+        }
+        for refused in ["", " ", "a\nb"] {
+            assert!(token(Some(refused.into())).is_err(), "{refused:?}");
+        }
+        assert!(token(None) == Ok(None) && is_inside(None, &HeaderMap::new(), peer));
+    }
 }

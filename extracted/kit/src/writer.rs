@@ -27,18 +27,19 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 pub(crate) use self::routes::routes;
 pub use self::{
     fingerprint::Fingerprint,
-    gate::{Gate, gate},
+    gate::{Gate, PASSED_ON, gate},
 };
 use crate::{
     database::{Connection, Database},
     inbox::Module,
     problem::Problem,
     query, scalar,
-    service::internal,
+    service::{SOON, internal},
 };
 
 /// How long the rows may take to become the same; requests that wait meanwhile wait longer.
@@ -78,6 +79,7 @@ pub struct Writers {
     module: Arc<dyn Module>,
     owned: &'static [Owned],
     other: Arc<BTreeMap<&'static str, Url>>,
+    takes: Arc<Mutex<()>>,
 }
 
 /// Makes sure, for the length of a transaction, that this process writes the module. It cannot be given away meanwhile:
@@ -103,12 +105,14 @@ impl Writers {
         owned: &'static [Owned],
         other: BTreeMap<&'static str, Url>,
     ) -> Self {
-        Self { database, client, module, owned, other: Arc::new(other) }
+        Self { database, client, module, owned, other: Arc::new(other), takes: Arc::default() }
     }
 
-    /// Writes down who begins: the monolith as the writer of everything, a service as a replica.
+    /// Writes down who begins: the monolith as the writer of everything, a service as a replica. A process that ended
+    /// while taking does not write: the other side may have given, or not. Taking again, on either side, settles it.
     pub async fn begin(&self, state: State) -> sqlx::Result<()> {
         for module in self.owned {
+            self.turn(module.name, State::Taking, State::Given).await?;
             query!(
                 "INSERT INTO writers (module, state) VALUES ($1, $2) ON CONFLICT (module) DO NOTHING",
                 module.name,
@@ -137,32 +141,41 @@ impl Writers {
         self.owned.iter().find(|owned| owned.name == name).ok_or_else(|| Problem::not_found("module"))
     }
 
-    /// Takes a module over from the other side.
+    /// Takes a module over from the other side. One at a time: a second one that fails would have the other side keep
+    /// what the first one has taken.
     pub(crate) async fn take(&self, name: &str) -> Result<(), Problem> {
         let owned = self.owned(name)?;
-        if self.state(name).await? == State::Here {
+        let _turn = self.takes.lock().await;
+        let before = self.state(name).await?;
+        if before == State::Here {
             return Ok(());
         }
-        let before = self.state(name).await?;
-        self.set(name, State::Taking).await?;
+        // Another process on this database may take it, too.
+        if before == State::Taking || !self.turn(name, before, State::Taking).await? {
+            return Err(Problem::conflict(format!("{name} is being taken over")));
+        }
         let taken = async {
             let theirs: Vec<Fingerprint> = self.ask_to(name, "give").await?;
             self.catch_up(owned, &theirs).await?;
-            self.become_writer(owned).await
+            self.become_writer(owned, State::Taking).await
         }
         .await;
-        if taken.is_err() {
-            self.set(name, before).await?;
-            // Nobody would write otherwise. When it cannot be reached it still says `given`; taking again mends that.
-            let _: Vec<Fingerprint> = self.ask_to(name, "keep").await?;
+        let Err(problem) = taken else { return Ok(()) };
+        // It may have been committed all the same: then there is one writer, and the other side must not keep it.
+        if !self.turn(name, State::Taking, before).await? && self.state(name).await? == State::Here {
+            return Ok(());
         }
-        taken
+        // Nobody would write otherwise. When it cannot be reached it still says `given`; taking again mends that.
+        if let Err(unkept) = self.ask_to::<Vec<Fingerprint>>(name, "keep").await {
+            tracing::error!("nobody may write {name} now, take it again: {unkept}");
+        }
+        Err(problem)
     }
 
     async fn ask_to<T: serde::de::DeserializeOwned>(&self, name: &str, act: &str) -> Result<T, Problem> {
         let other = self.other(name)?;
         let address = format!("{}/internal/writers/{name}/{act}", other.as_str().trim_end_matches('/'));
-        let answer = internal(self.client.post(address)).send().await;
+        let answer = internal(self.client.post(address)).timeout(SOON).send().await;
         let answer = match answer.and_then(reqwest::Response::error_for_status) {
             Ok(answer) => answer.json().await,
             Err(error) => Err(error),
@@ -185,15 +198,18 @@ impl Writers {
         }
     }
 
-    async fn become_writer(&self, owned: &Owned) -> Result<(), Problem> {
+    /// Continues the counters and acts on what was left over, if the state is still `from`.
+    async fn become_writer(&self, owned: &Owned, from: State) -> Result<(), Problem> {
         let mut tx = self.database.begin().await?;
+        if !turn(&mut tx, owned.name, from, State::Here).await? {
+            return Err(Problem::conflict(format!("{} is no more {}", owned.name, from.text())));
+        }
         for (counter, highest) in owned.counters {
             let highest: i64 = scalar!(*highest).fetch_one(&mut *tx).await?;
             query!("UPDATE counters SET value = $1 WHERE name = $2", highest, counter)
                 .execute(&mut *tx)
                 .await?;
         }
-        query!("UPDATE writers SET state = 'here' WHERE module = $1", owned.name).execute(&mut *tx).await?;
         self.module.take_over(&mut tx, owned.name).await?;
         Ok(tx.commit().await?)
     }
@@ -202,9 +218,7 @@ impl Writers {
     pub(crate) async fn give(&self, name: &str) -> Result<Vec<Fingerprint>, Problem> {
         let owned = self.owned(name)?;
         let mut tx = self.database.begin().await?;
-        query!("UPDATE writers SET state = 'given' WHERE module = $1 AND state = 'here'", name)
-            .execute(&mut *tx)
-            .await?;
+        turn(&mut tx, name, State::Here, State::Given).await?;
         let state: String =
             scalar!("SELECT state FROM writers WHERE module = $1", name).fetch_one(&mut *tx).await?;
         if State::of(&state) != State::Given {
@@ -215,11 +229,12 @@ impl Writers {
         Ok(fingerprint)
     }
 
-    /// Takes back what was given to somebody who could not take it.
+    /// Takes back what was given to somebody who could not take it; facts may have arrived since.
     pub(crate) async fn keep(&self, name: &str) -> Result<Vec<Fingerprint>, Problem> {
-        query!("UPDATE writers SET state = 'here' WHERE module = $1 AND state = 'given'", name)
-            .execute(&self.database.write)
-            .await?;
+        let owned = self.owned(name)?;
+        if self.state(name).await? == State::Given {
+            self.become_writer(owned, State::Given).await?;
+        }
         Ok(Vec::new())
     }
 
@@ -244,12 +259,16 @@ impl Writers {
         }
     }
 
-    async fn set(&self, name: &str, state: State) -> sqlx::Result<()> {
-        query!("UPDATE writers SET state = $1 WHERE module = $2", state.text(), name)
-            .execute(&self.database.write)
-            .await
-            .map(drop)
+    async fn turn(&self, name: &str, from: State, to: State) -> sqlx::Result<bool> {
+        turn(&mut *self.database.write.acquire().await?, name, from, to).await
     }
+}
+
+/// Changes the state, if it is still `from`.
+async fn turn(connection: &mut Connection, name: &str, from: State, to: State) -> sqlx::Result<bool> {
+    let sql = "UPDATE writers SET state = $1 WHERE module = $2 AND state = $3";
+    let turned = query!(sql, to.text(), name, from.text()).execute(connection).await?;
+    Ok(turned.rows_affected() == 1)
 }
 
 impl State {

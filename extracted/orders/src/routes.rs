@@ -43,15 +43,20 @@ impl FromRef<App> for Sessions {
 
 /// The handlers that write keep to dry runs; the others have nothing to keep to.
 pub(crate) fn routes(app: App, orders: Gate) -> Router {
-    let inside = Router::new().route("/internal/orders/{id}", get(of_anybody)).layer(from_fn(inside_only));
+    let gate = from_fn_with_state(orders, gate);
+    // Who may ask is settled before the gate: what it passes on comes from one of us.
+    let inside = Router::new()
+        .route("/internal/orders/{id}", get(of_anybody))
+        .layer(gate.clone())
+        .layer(from_fn(inside_only));
     Router::new()
         .route("/api/orders", get(list).post(create))
         .route("/api/orders/quote", get(quote))
         .route("/api/orders/{id}", get(show).delete(cancel))
         .route("/api/orders/{id}/stream", get(watch))
         .route("/api/orders/{id}/ticket.svg", get(ticket))
+        .layer(gate)
         .merge(inside)
-        .layer(from_fn_with_state(orders, gate))
         .layer(from_fn(honour))
         .with_state(app)
 }

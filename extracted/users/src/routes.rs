@@ -49,21 +49,25 @@ pub fn routes(parts: &Parts, settings: Settings) -> Router {
     let domain = settings.cookie_domain.map(|domain| format!("; Domain={domain}"));
     let users = Users {
         kit: parts.kit.clone(),
-        sessions: parts.sessions.clone(),
+        sessions: parts.sessions.clone().of_the_other_side(),
         signer: Arc::default(),
         cookie_end: domain.unwrap_or_default(),
     };
-    let inside =
-        Router::new().route("/internal/session", get(session)).route_layer(middleware::from_fn(inside_only));
+    let gate = middleware::from_fn_with_state(parts.kit.gate("users"), gate);
+    // Who may ask is settled before the gate: what it passes on comes from one of us.
+    let inside = Router::new()
+        .route("/internal/session", get(session))
+        .route_layer(gate.clone())
+        .route("/internal/keys", get(keys))
+        .route_layer(middleware::from_fn(inside_only));
     Router::new()
         .route("/api/users/signup", post(sign_up))
         .route("/api/users/signin", post(sign_in))
         .route("/api/users/signout", post(sign_out))
         .route("/api/users/currentuser", get(current_user))
         .route("/api/users/me", patch(change_me))
+        .route_layer(gate)
         .merge(inside)
-        .route_layer(middleware::from_fn_with_state(parts.kit.gate("users"), gate))
-        .merge(Router::new().route("/internal/keys", get(keys)).route_layer(middleware::from_fn(inside_only)))
         .with_state(users)
 }
 

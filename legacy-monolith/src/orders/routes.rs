@@ -20,15 +20,20 @@ use super::{Line, Listing, Order, Orders, Placed, Quote, Wanted, stream, ticket}
 use crate::{app::Shop, users::SignedIn};
 
 pub(crate) fn routes(kit: &Kit) -> Router<Shop> {
-    let inside = get(placed).route_layer(middleware::from_fn(inside_only));
+    let gate = middleware::from_fn_with_state(kit.gate("orders"), writer::gate);
+    // Who may ask is settled before the gate: what it passes on comes from one of us.
+    let inside = Router::new()
+        .route("/internal/orders/{id}", get(placed))
+        .route_layer(gate.clone())
+        .route_layer(middleware::from_fn(inside_only));
     Router::new()
         .route("/api/orders", get(list).post(create))
         .route("/api/orders/quote", get(quote))
         .route("/api/orders/{id}", get(show).delete(cancel))
         .route("/api/orders/{id}/stream", get(watch))
         .route("/api/orders/{id}/ticket.svg", get(draw))
-        .route("/internal/orders/{id}", inside)
-        .route_layer(middleware::from_fn_with_state(kit.gate("orders"), writer::gate))
+        .route_layer(gate)
+        .merge(inside)
 }
 
 #[derive(Deserialize)]

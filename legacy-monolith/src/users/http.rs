@@ -4,11 +4,15 @@ use axum::http::{
     HeaderMap, StatusCode,
     header::{COOKIE, SET_COOKIE},
 };
-use boxoffice_kit::{Problem, async_trait, identity::Identified, service::internal};
+use boxoffice_kit::{
+    Problem, async_trait,
+    identity::Identified,
+    service::{SOON, internal},
+    writer::PASSED_ON,
+};
 use reqwest::{Client, Url};
 
 use super::{Credentials, User, Users};
-use crate::seam::answer;
 
 /// The users service.
 pub(crate) struct Http {
@@ -38,11 +42,16 @@ impl Users for Http {
 
     async fn by_session(&self, token: &str) -> Result<Option<User>, Problem> {
         let request = self.client.get(self.at("internal/session")).header(COOKIE, format!("session={token}"));
-        match answer::<Identified>(internal(request)).await {
-            Ok(known) => Ok(Some(known.user)),
-            Err(problem) if problem.is_callers() => Ok(None),
-            Err(problem) => Err(problem),
+        // Should it pass the question on, or not know, it must not ask back here.
+        let request = internal(request).header(PASSED_ON, 1).timeout(SOON);
+        let answer = request.send().await.map_err(|error| unavailable(&error))?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            return Ok(None);
         }
+        // Any other refusal says nothing of the session.
+        let answer = answer.error_for_status().map_err(|error| unavailable(&error))?;
+        let known: Identified = answer.json().await.map_err(|error| unavailable(&error))?;
+        Ok(Some(known.user))
     }
 }
 

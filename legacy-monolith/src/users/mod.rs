@@ -16,7 +16,7 @@ pub(crate) use self::{
     repository::signer,
     routes::routes,
     service::Local,
-    session::{Credentials, Session, SignedIn, Visitor, session_cookie},
+    session::{Credentials, Session, SignedIn, Visitor, session_cookie, user_of},
 };
 pub(crate) use boxoffice_kit::identity::User;
 

@@ -59,7 +59,7 @@ impl FromRequestParts<Shop> for Visitor {
 }
 
 /// Whose session it is. When the users service gives no answer, its replica here does.
-async fn user_of(shop: &Shop, token: &str) -> Result<Option<User>, Problem> {
+pub(crate) async fn user_of(shop: &Shop, token: &str) -> Result<Option<User>, Problem> {
     match shop.users.now().await?.by_session(token).await {
         Err(problem) if !problem.is_callers() => shop.users.local.by_session(token).await,
         known => known,

@@ -117,3 +117,19 @@ async fn who_takes_the_stock_over_settles_what_is_left() {
         .await;
     }
 }
+
+/// While a module changes hands, who knows sessions is asked by both sides: neither asks back without end.
+#[tokio::test]
+async fn a_session_is_looked_up_where_the_other_side_asks() {
+    for (one, two) in places().await.into_iter().zip(places().await) {
+        let (shop, service) = Shop::pair(&one.address(), &two.address(), &["users"]).await;
+        for state in ["given", "taking"] {
+            for side in [&shop, &service] {
+                let elsewhere = query!("UPDATE writers SET state = $1 WHERE module = 'users'", state);
+                elsewhere.execute(&side.database.write).await.unwrap();
+            }
+            let (status, told) = shop.get(1, "/internal/session").await;
+            assert_eq!((status, &told["id"]), (200, &json!(1)), "{state}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Events as HTTP requests: simple, and enough as long as everybody is known.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::Bytes,
@@ -15,6 +17,8 @@ use crate::{inbox::Inbox, service::internal};
 const BODY_MAX: usize = 16 * 1024 * 1024;
 /// A transaction of the subscriber is as long as this many take: others want to write in between.
 const AT_ONCE: usize = 25;
+/// A subscriber that has not answered by then gets them again.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// POST `/internal/events`, an event a line: the answer says how many are dealt with; the others should come again, and
 /// 503 says that it was not even one.
@@ -61,7 +65,7 @@ pub(super) async fn send(mut outbox: Outbox, subscriber: Url, client: reqwest::C
 /// How many were taken.
 async fn deliver(client: &reqwest::Client, address: &str, rows: &[Row]) -> usize {
     let lines: Vec<&str> = rows.iter().map(|row| row.body.as_str()).collect();
-    let sent = internal(client.post(address).body(lines.join("\n"))).send().await;
+    let sent = internal(client.post(address).body(lines.join("\n"))).timeout(TIMEOUT).send().await;
     let told = match sent.and_then(reqwest::Response::error_for_status) {
         Ok(answer) => answer.text().await,
         Err(error) => Err(error),

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use boxoffice_kit::writer::State;
+use boxoffice_kit::{query, writer::State};
 use boxoffice_trial::{Carrier, Legacy, Place, Trial, places, until};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -119,5 +119,73 @@ async fn a_replica_passes_writes_on_and_reads_itself() {
         assert_eq!(trial.get(0, "/notes").await, (200, json!([])));
         let forwarded = trial.request(Method::GET, "/internal/writers").header("x-forwarded-for", "1.2.3.4");
         assert_eq!(forwarded.send().await.unwrap().status(), 404);
+    }
+}
+
+/// Several at once, facts in between, an end half way: one side writes at most, and the next take settles the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_side_writes_whoever_takes_at_once_or_ends_half_way() {
+    for (legacy, service) in places().await.into_iter().zip(places().await) {
+        let pair = Pair::open(&legacy, &service).await;
+        let database = notes::database(&service.address()).await;
+        let states = async || {
+            let mut states = Vec::new();
+            for side in &pair.sides {
+                let answer = pair.client.get(format!("{side}/internal/writers")).send().await.unwrap();
+                states.push(answer.json::<Value>().await.unwrap()["notes"].clone());
+            }
+            states
+        };
+        tokio::join!(pair.take(1), pair.take(1), pair.take(1));
+        assert_eq!(states().await, ["given", "here"]);
+
+        // Facts arrive while the other side has it; who keeps it goes on behind them.
+        query!("UPDATE writers SET state = 'given'").execute(&database.write).await.unwrap();
+        query!("INSERT INTO notes (id, text, version) VALUES (7, 'a fact', 1)")
+            .execute(&database.write)
+            .await
+            .unwrap();
+        let keep = format!("{}/internal/writers/notes/keep", pair.sides[1]);
+        pair.client.post(keep).send().await.unwrap();
+        let written = pair.client.post(format!("{}/notes", pair.sides[0])).body("next").send().await.unwrap();
+        assert_eq!(written.json::<Note>().await.unwrap().id, 8);
+
+        // As a process leaves it that ended while taking: another one begins.
+        query!("UPDATE writers SET state = 'taking'").execute(&database.write).await.unwrap();
+        let other: Url = pair.sides[0].parse().unwrap();
+        let stop = CancellationToken::new();
+        let take = format!("{}/internal/writers/notes/take", pair.sides[1]);
+        assert_eq!(pair.client.post(&take).send().await.unwrap().status(), 409, "somebody else is at it");
+        let _ = notes::side(&service.address(), &other, State::Replica, stop.clone()).await;
+        stop.cancel();
+        assert_eq!(states().await, ["given", "given"]);
+        query!("DELETE FROM notes WHERE id = 7").execute(&database.write).await.unwrap();
+        pair.take(0).await;
+        assert_eq!(states().await, ["here", "given"]);
+        pair.stop.cancel();
+    }
+}
+
+/// Slow, for the limits are real: one database is enough.
+#[tokio::test]
+async fn who_says_nothing_is_not_waited_for_without_end() {
+    for place in places().await.into_iter().take(1) {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other: Url = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
+        let stop = CancellationToken::new();
+        let app = notes::side(&place.address(), &other, State::Replica, stop.clone()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(axum::serve(listener, service).into_future());
+        let client = Client::builder().no_proxy().build().unwrap();
+        let take = client.post(format!("{address}/internal/writers/notes/take")).send();
+        let add = client.post(format!("{address}/notes")).body("a").send();
+        let (take, add) = tokio::join!(take, add);
+        assert_eq!(
+            (take.unwrap().status(), add.unwrap().status()),
+            (StatusCode::SERVICE_UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE)
+        );
+        stop.cancel();
     }
 }

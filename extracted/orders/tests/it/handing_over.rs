@@ -1,7 +1,8 @@
 //! Orders come from the monolith, and go back.
 
 use boxoffice_kit::Event;
-use boxoffice_trial::{event, settings};
+use boxoffice_trial::{Carrier, event, places, settings};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{Shop, expiration, payment};
@@ -63,5 +64,29 @@ async fn numbers_go_on_and_what_was_left_over_is_done() {
         shop.trial.take("orders").await;
         assert_eq!(shop.status(&order["id"]).await, "complete");
         assert_eq!(shop.order(1).await.1["number"], 6);
+    }
+}
+
+/// The gate passes questions on to the other side, which takes them for ours: strangers must not get that far.
+#[tokio::test]
+async fn a_stranger_gets_nobodys_order_from_either_side() {
+    for place in places().await {
+        let shop = Shop::open(&place, &Carrier::Http).await;
+        let (_, order) = shop.order(1).await;
+        let path = format!("/internal/orders/{}", order["id"]);
+        shop.legacy.answer(&format!("GET {path}"), 200, json!("by legacy"));
+        for (act, expected) in [("keep", &order), ("give", &json!("by legacy"))] {
+            shop.trial.post(0, &format!("/internal/writers/orders/{act}"), &Value::Null).await;
+            let (status, told) = shop.trial.get(0, &path).await;
+            assert_eq!((status, told.get("order").unwrap_or(&told)), (200, expected));
+            for field in ["x-forwarded-for", "forwarded", "via"] {
+                let asked = shop.trial.request(Method::GET, &path).header(field, "1.2.3.4");
+                assert_eq!(asked.send().await.unwrap().status(), 404, "{act} {field}");
+            }
+        }
+        assert_eq!(
+            shop.legacy.asked().iter().filter(|(asked, _)| *asked == format!("GET {path}")).count(),
+            1
+        );
     }
 }

@@ -123,6 +123,8 @@ async fn people_sign_up_in_and_out_on_both_sides_of_a_hand_over() {
         let (status, _) = trial.post(0, "/internal/writers/users/give", &Value::Null).await;
         legacy.answer("GET /api/users/currentuser", 200, json!({ "currentUser": "by legacy" }));
         assert_eq!((status, current(&trial, "old").await), (200, json!("by legacy")));
+        let stranger = trial.request(Method::GET, "/internal/session").header("x-forwarded-for", "1.2.3.4");
+        assert_eq!(stranger.header("cookie", "session=user-7").send().await.unwrap().status(), 404);
         trial.close().await;
     }
 }
