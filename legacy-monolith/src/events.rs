@@ -1,6 +1,6 @@
 //! What the monolith does with the events of the services, and with a module it takes back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use boxoffice_kit::{Connection, Event, Problem, async_trait, inbox::Module};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,8 @@ use crate::{
     orders::{self, Placed},
     payments, users,
 };
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Sends each event to the module it concerns.
 pub(crate) struct Listener {
@@ -31,6 +33,18 @@ impl Listener {
         let (end, also_end) = (stop.clone(), stop.clone());
         tokio::spawn(async move { sender.notifications.keep_sending(end).await });
         tokio::spawn(async move { sweeper.expiration.keep_sweeping(also_end).await });
+        let (finisher, end) = (self.clone(), stop.clone());
+        tokio::spawn(async move { finisher.keep_finishing(end).await });
+    }
+
+    /// Ends what a crash broke off between two transactions, until told to stop.
+    async fn keep_finishing(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(problem) = self.orders.undo_abandoned().await {
+                tracing::warn!("cannot look for what was broken off: {problem}");
+            }
+            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK_EVERY) => {} }
+        }
     }
 
     /// What the stock was not told while it was written elsewhere: new tickets, and orders that have ended.

@@ -1,10 +1,18 @@
 //! A module as others in this process reach it: here, or in the service it was taken out to.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use boxoffice_kit::{Database, Problem, scalar};
 use reqwest::RequestBuilder;
 use serde::{Deserialize, de::DeserializeOwned};
+
+/// How long a hand-over may take, as at the gates.
+const WAIT: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Chosen for every call by who writes the module now: the proxy in front cannot see calls within a process.
 pub(crate) struct Seam<L, T: ?Sized> {
@@ -31,6 +39,22 @@ impl<L, T: ?Sized> Seam<L, T> {
     /// The module where it is written now.
     pub(crate) async fn now(&self) -> Result<&T, Problem> {
         Ok(self.elsewhere().await?.unwrap_or(&self.here))
+    }
+
+    /// Asks the module to write. When it has changed hands just then, its new writer is asked.
+    pub(crate) async fn ask<'a, R>(
+        &'a self,
+        ask: impl Fn(&'a T) -> Pin<Box<dyn Future<Output = Result<R, Problem>> + Send + 'a>> + Send,
+    ) -> Result<R, Problem> {
+        let since = Instant::now();
+        loop {
+            match ask(self.now().await?).await {
+                Err(problem) if problem.is_elsewhere() && since.elapsed() < WAIT => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// The module in another program, when it is written there now.

@@ -50,7 +50,7 @@ pub(crate) async fn list(
             concat!(
                 "SELECT ",
                 $what,
-                " FROM offers WHERE deleted = 0 AND ($2 = '' OR status = $2) AND lower(title) LIKE $1 ESCAPE '\\' ",
+                " FROM offers WHERE deleted = 0 AND ($2 = '' OR status = $2) AND lower(title) LIKE lower($1) ESCAPE '\\' ",
                 $rest
             )
         };

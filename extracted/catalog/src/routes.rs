@@ -105,8 +105,11 @@ async fn list(State(database): State<Database>, Query(wanted): Query<Wanted>) ->
     if !["", "on_sale", "sold_out"].contains(&status.as_str()) {
         return Err(Problem::invalid("status", "must be `on_sale` or `sold_out`"));
     }
-    // For LIKE: what is looked for means itself.
-    let part = part.to_lowercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    if part.contains(char::is_control) {
+        return Err(Problem::invalid("q", "must not have control characters"));
+    }
+    // For LIKE: what is looked for means itself. The database alone folds cases: it knows fewer letters than Rust.
+    let part = part.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     let (filter, slice) = ((&*format!("%{part}%"), &*status), (limit, (page - 1) * limit));
     let mut connection = database.read.acquire().await?;
     let (tickets, total) = repository::list(&mut connection, filter, slice).await?;
@@ -185,7 +188,7 @@ async fn reprice(
     let tickets = repository::on_sale(&mut tx).await?;
     let repriced = tickets.len();
     for Ticket { id, title, price_cents, .. } in tickets {
-        let price_cents = (price_cents * (100 + percent) + 50) / 100;
+        let price_cents = ((price_cents * (100 + percent) + 50) / 100).min(PRICE_MAX_CENTS);
         repository::update(&mut tx, id, &Offer { title, price_cents }, false).await?;
     }
     tx.commit().await?;
@@ -209,6 +212,9 @@ async fn own(tx: &mut Tx, user_id: i64, id: i64) -> Result<Ticket, Problem> {
 fn checked(offer: Offer) -> Result<Offer, Problem> {
     if offer.title.trim().is_empty() || offer.title.len() > TITLE_MAX {
         return Err(Problem::invalid("title", "must have 1 to 200 characters"));
+    }
+    if offer.title.contains(char::is_control) {
+        return Err(Problem::invalid("title", "must not have control characters"));
     }
     if !(0..=PRICE_MAX_CENTS).contains(&offer.price_cents) {
         return Err(Problem::invalid("priceCents", "must be 0 to 100000000"));

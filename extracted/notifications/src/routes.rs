@@ -71,12 +71,16 @@ async fn read(
     SignedIn(user): SignedIn,
     Path(id): Path<String>,
 ) -> Result<Answer<Value>, Problem> {
+    let missing = || Problem::not_found("notification");
+    if id.contains('\0') {
+        return Err(missing()); // PostgreSQL has no such text
+    }
     let mut tx = database.begin().await?;
     hold(&mut tx, "notifications").await?;
     let sql = "UPDATE notifications SET version = version + 1 - read, read = 1
                WHERE id = $1 AND user_id = $2 AND state = 'sent' RETURNING *";
     let row: Option<Row> = query_as!(sql, id, user.id).fetch_optional(&mut *tx).await?;
-    tell(&mut tx, &row.ok_or_else(|| Problem::not_found("notification"))?).await?;
+    tell(&mut tx, &row.ok_or_else(missing)?).await?;
     tx.commit().await?;
     Ok(Answer(json!({})))
 }

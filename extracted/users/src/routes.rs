@@ -110,11 +110,15 @@ async fn sign_in(
     Json(given): Json<Credentials>,
 ) -> Result<impl IntoResponse, Problem> {
     let email = given.email.trim().to_lowercase();
+    let wrong = || Problem::new(StatusCode::BAD_REQUEST, "e-mail or password is wrong");
+    if email.contains('\0') {
+        return Err(wrong()); // PostgreSQL has no such text
+    }
     let found = repository::by_email(&mut *users.kit.database.read.acquire().await?, &email).await?;
     let stored = found.as_ref().map(|account| account.password_hash.clone());
     let verdict = password::verify(given.password, stored).await?;
     let (Some(account), Verdict::Right | Verdict::Outdated(_)) = (found, &verdict) else {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "e-mail or password is wrong"));
+        return Err(wrong());
     };
     let mut tx = users.begin().await?;
     if let Verdict::Outdated(password_hash) = verdict {
@@ -153,6 +157,9 @@ async fn change_me(
     let name = change?.0.name.trim().to_owned();
     if name.is_empty() || name.len() > NAME_MAX {
         return Err(Problem::invalid("name", "must have 1 to 100 characters"));
+    }
+    if name.contains(char::is_control) {
+        return Err(Problem::invalid("name", "must not have control characters"));
     }
     let mut tx = users.begin().await?;
     let account = users.change(&mut tx, user.id, |account| account.name = name).await?;
@@ -251,7 +258,8 @@ impl FromRef<Users> for Sessions {
 fn checked_email(given: &str) -> Result<String, Problem> {
     let email = given.trim().to_lowercase();
     let has_parts = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    if email.len() > EMAIL_MAX || !has_parts || email.contains(char::is_whitespace) {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    if email.len() > EMAIL_MAX || !has_parts || email.contains(is_odd) {
         return Err(Problem::invalid("email", "must be an e-mail address"));
     }
     Ok(email)

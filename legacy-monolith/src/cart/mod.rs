@@ -38,15 +38,21 @@ impl Local {
         self.priced(&mut connection, lines).await
     }
 
-    /// What is in the cart, as it can be ordered.
-    pub(crate) async fn lines(&self, session: &Session) -> Result<Vec<Line>, Problem> {
-        repository::get(&mut *self.database.read.acquire().await?, session).await
+    /// Empties the cart: what was in it, to be ordered. Of several who do that at once, one gets it.
+    pub(crate) async fn take(&self, session: &Session) -> Result<Vec<Line>, Problem> {
+        let mut taken = Vec::new();
+        self.change(session, |lines| taken.append(lines)).await?;
+        Ok(taken)
     }
 
-    /// Takes out what was ordered.
-    pub(crate) async fn remove(&self, session: &Session, ordered: &[Line]) -> Result<(), Problem> {
-        let kept = |line: &Line| !ordered.iter().any(|ordered| ordered.ticket_id == line.ticket_id);
-        self.change(session, |lines| lines.retain(kept)).await.map(drop)
+    /// Puts back what came to nothing, beside what was put in meanwhile.
+    pub(crate) async fn put_back(&self, session: &Session, mut taken: Vec<Line>) -> Result<(), Problem> {
+        let put_back = |lines: &mut Vec<Line>| {
+            taken.retain(|line| lines.iter().all(|newer| newer.ticket_id != line.ticket_id));
+            lines.splice(..0, taken);
+            lines.truncate(LINES_MAX);
+        };
+        self.change(session, put_back).await.map(drop)
     }
 
     /// Sets how many of a ticket there are; none takes it out.

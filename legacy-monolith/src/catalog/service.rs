@@ -92,7 +92,7 @@ impl Local {
         let mut tx = self.begin().await?;
         let ids = repository::on_sale(&mut tx).await?;
         for id in &ids {
-            repository::reprice(&mut tx, *id, percent).await?;
+            repository::reprice(&mut tx, *id, percent, PRICE_MAX_CENTS).await?;
             tell(&mut tx, "ticket.updated", *id).await?;
         }
         tx.commit().await?;
@@ -124,7 +124,11 @@ impl Catalog for Local {
         if !["", "on_sale", "sold_out"].contains(&status.as_str()) {
             return Err(Problem::invalid("status", "must be `on_sale` or `sold_out`"));
         }
-        let pattern = pattern(&wanted.q.unwrap_or_default());
+        let part = wanted.q.unwrap_or_default();
+        if part.contains(char::is_control) {
+            return Err(Problem::invalid("q", "must not have control characters"));
+        }
+        let pattern = pattern(&part);
         let mut connection = self.database.read.acquire().await?;
         let window = (limit, (page - 1) * limit);
         let (tickets, total) = repository::list(&mut connection, (&pattern, &status), window).await?;
@@ -147,7 +151,7 @@ async fn tell(tx: &mut Connection, kind: &str, id: i64) -> Result<(), Problem> {
 
 /// For LIKE: what is looked for means itself.
 fn pattern(part: &str) -> String {
-    let part = part.to_lowercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    let part = part.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     format!("%{part}%")
 }
 
@@ -163,6 +167,9 @@ fn own(user: &User, ticket: &Ticket) -> Result<(), Problem> {
 fn checked(offer: Offer) -> Result<Offer, Problem> {
     if offer.title.trim().is_empty() || offer.title.len() > TITLE_MAX {
         return Err(Problem::invalid("title", "must have 1 to 200 characters"));
+    }
+    if offer.title.contains(char::is_control) {
+        return Err(Problem::invalid("title", "must not have control characters"));
     }
     if !(0..=PRICE_MAX_CENTS).contains(&offer.price_cents) {
         return Err(Problem::invalid("priceCents", "must be 0 to 100000000"));

@@ -1,6 +1,6 @@
 //! The stock in the service it was taken out to.
 
-use boxoffice_kit::{Connection, Problem, async_trait, service::internal};
+use boxoffice_kit::{Problem, async_trait, service::internal};
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
@@ -21,12 +21,12 @@ impl Http {
 
 #[async_trait]
 impl Inventory for Http {
-    async fn reserve(&self, _tx: &mut Connection, order_id: i64, lines: &[Line]) -> Result<(), Problem> {
+    async fn reserve(&self, order_id: i64, lines: &[Line]) -> Result<(), Problem> {
         let request = self.client.put(self.at(order_id)).json(&json!({ "items": lines }));
         answer(internal(request)).await.map(|_: Value| ())
     }
 
-    async fn undo(&self, order_id: i64) -> Result<(), Problem> {
+    async fn release(&self, order_id: i64) -> Result<(), Problem> {
         answer(internal(self.client.delete(self.at(order_id)))).await.map(|_: Value| ())
     }
 }

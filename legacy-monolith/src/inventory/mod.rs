@@ -5,7 +5,7 @@ mod repository;
 mod routes;
 mod service;
 
-use boxoffice_kit::{Connection, Problem, async_trait, writer::Owned};
+use boxoffice_kit::{Problem, async_trait, writer::Owned};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{http::Http, routes::routes, service::Local};
@@ -47,12 +47,12 @@ impl Outcome {
     }
 }
 
-/// The seam of the module.
+/// The seam of the module, for those who cannot join its transaction. Who can, calls [`Local::hold`].
 #[async_trait]
 pub(crate) trait Inventory: Send + Sync {
     /// Holds all lines for an order, or none: then it is a conflict at `items[N].quantity`. Again is the same as once.
-    /// In this process it joins the caller's transaction: one of the ties that make a monolith.
-    async fn reserve(&self, tx: &mut Connection, order_id: i64, lines: &[Line]) -> Result<(), Problem>;
-    /// Takes [`Inventory::reserve`] back for an order that came to nothing. In this process the rollback does it.
-    async fn undo(&self, order_id: i64) -> Result<(), Problem>;
+    async fn reserve(&self, order_id: i64, lines: &[Line]) -> Result<(), Problem>;
+    /// Takes back what an order holds. A reservation that is still on its way will be refused: nobody would ever take that
+    /// back.
+    async fn release(&self, order_id: i64) -> Result<(), Problem>;
 }

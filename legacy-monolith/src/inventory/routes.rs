@@ -44,10 +44,7 @@ async fn reserve(
     Path(order_id): Path<i64>,
     Json(Lines { items }): Json<Lines>,
 ) -> Result<Answer<Value>, Problem> {
-    let stock = &shop.inventory.local;
-    let mut tx = stock.database.begin().await?;
-    stock.reserve(&mut tx, order_id, &items).await?;
-    tx.commit().await?;
+    shop.inventory.local.reserve(order_id, &items).await?;
     Ok(Answer(json!({})))
 }
 

@@ -12,7 +12,7 @@ const HELD: &str = "held";
 
 /// The stock in this process and this database.
 pub(crate) struct Local {
-    pub(super) database: Database,
+    database: Database,
 }
 
 /// The data of `stock.changed`.
@@ -55,16 +55,6 @@ impl Local {
         Ok(())
     }
 
-    /// Takes back what a service holds for an order. One that is still on its way will be refused: nobody would ever take
-    /// that back. The word for it is a reservation of no ticket.
-    pub(super) async fn release(&self, order_id: i64) -> Result<(), Problem> {
-        let mut tx = self.database.begin().await?;
-        self.settle(&mut tx, order_id, Outcome::Released).await?;
-        let state = Outcome::Released.text().to_owned();
-        repository::store(&mut tx, &Reservation { order_id, ticket_id: 0, quantity: 1, state }).await?;
-        Ok(tx.commit().await?)
-    }
-
     /// Makes stocks for new tickets, whose rows have their capacity; where stocks are written.
     pub(crate) async fn open(&self, tx: &mut Connection) -> Result<(), Problem> {
         if writer::is_here(tx, "inventory").await? {
@@ -104,11 +94,14 @@ impl Local {
         }
         Ok(told)
     }
-}
 
-#[async_trait]
-impl Inventory for Local {
-    async fn reserve(&self, tx: &mut Connection, order_id: i64, lines: &[Line]) -> Result<(), Problem> {
+    /// [`Inventory::reserve`] in the caller's transaction: one of the ties that make a monolith.
+    pub(crate) async fn hold(
+        &self,
+        tx: &mut Connection,
+        order_id: i64,
+        lines: &[Line],
+    ) -> Result<(), Problem> {
         writer::hold(tx, "inventory").await?;
         let before = repository::reservations(tx, order_id).await?;
         if before.iter().any(|before| before.state == Outcome::Released.text()) {
@@ -131,8 +124,22 @@ impl Inventory for Local {
         }
         Ok(())
     }
+}
 
-    async fn undo(&self, _order_id: i64) -> Result<(), Problem> {
-        Ok(())
+#[async_trait]
+impl Inventory for Local {
+    async fn reserve(&self, order_id: i64, lines: &[Line]) -> Result<(), Problem> {
+        let mut tx = self.database.begin().await?;
+        self.hold(&mut tx, order_id, lines).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The word for what is refused later is a reservation of no ticket.
+    async fn release(&self, order_id: i64) -> Result<(), Problem> {
+        let mut tx = self.database.begin().await?;
+        self.settle(&mut tx, order_id, Outcome::Released).await?;
+        let state = Outcome::Released.text().to_owned();
+        repository::store(&mut tx, &Reservation { order_id, ticket_id: 0, quantity: 1, state }).await?;
+        Ok(tx.commit().await?)
     }
 }

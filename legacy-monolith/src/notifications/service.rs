@@ -75,12 +75,16 @@ impl Local {
 
     /// Marks as read. Twice is the same as once.
     pub(crate) async fn read(&self, user: &User, id: &str) -> Result<(), Problem> {
+        let missing = || Problem::not_found("notification");
+        if id.contains('\0') {
+            return Err(missing()); // PostgreSQL has no such text
+        }
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "notifications").await?;
         match repository::read(&mut tx, user.id, id).await? {
             Some(row) => tell(&mut tx, &row).await?,
             None if repository::is_users(&mut tx, user.id, id).await? => {}
-            None => return Err(Problem::not_found("notification")),
+            None => return Err(missing()),
         }
         Ok(tx.commit().await?)
     }

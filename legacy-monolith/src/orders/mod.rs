@@ -1,4 +1,4 @@
-//! Placing, paying and cancelling orders. Owns `orders`, `order_items` and their counters.
+//! Placing, paying and cancelling orders. Owns `orders`, `order_items`, `placements` and their counters.
 
 mod fee;
 mod http;

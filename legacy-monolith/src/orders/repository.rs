@@ -1,4 +1,4 @@
-//! The tables `orders` and `order_items`.
+//! The tables `orders`, `order_items` and `placements`.
 //!
 //! A service that shares this database may put orders here that are not placed yet, under a status of its own. What is
 //! read here is placed.
@@ -122,4 +122,33 @@ pub(super) async fn overdue(connection: &mut Connection, now: &str, limit: i64) 
 
 pub(super) async fn ids(connection: &mut Connection, status: &str) -> sqlx::Result<Vec<i64>> {
     scalar!("SELECT id FROM orders WHERE status = $1", status).fetch_all(connection).await
+}
+
+/// Notes that an order may hold tickets though it is not there yet.
+pub(super) async fn announce(connection: &mut Connection, id: i64, now: &str) -> sqlx::Result<()> {
+    let sql = "INSERT INTO placements (order_id, created_at) VALUES ($1, $2)";
+    query!(sql, id, now).execute(connection).await.map(drop)
+}
+
+/// The order is stored in this transaction: false when it was given up meanwhile.
+pub(super) async fn arrive(connection: &mut Connection, id: i64) -> sqlx::Result<bool> {
+    let sql = "DELETE FROM placements WHERE order_id = $1 AND created_at <> ''";
+    Ok(query!(sql, id).execute(connection).await?.rows_affected() == 1)
+}
+
+/// Takes the time from the row: from then on the order cannot come to be. False when there is nothing to give up.
+pub(super) async fn give_up(connection: &mut Connection, id: i64) -> sqlx::Result<bool> {
+    let sql = "UPDATE placements SET created_at = '' WHERE order_id = $1
+               AND NOT EXISTS (SELECT 1 FROM orders WHERE id = $1 AND status <> 'cancelled')";
+    Ok(query!(sql, id).execute(connection).await?.rows_affected() == 1)
+}
+
+/// Nothing is held.
+pub(super) async fn forget(connection: &mut Connection, id: i64) -> sqlx::Result<()> {
+    query!("DELETE FROM placements WHERE order_id = $1", id).execute(connection).await.map(drop)
+}
+
+/// Orders that were announced before `then` and did not arrive.
+pub(super) async fn abandoned(connection: &mut Connection, then: &str) -> sqlx::Result<Vec<i64>> {
+    scalar!("SELECT order_id FROM placements WHERE created_at < $1", then).fetch_all(connection).await
 }

@@ -17,7 +17,11 @@ const LINES_MAX: usize = 20;
 const QUANTITY_MAX: i64 = 10;
 const LIMIT_MAX: i64 = 100;
 
+/// Much longer than placing an order can take.
+const ABANDONED_AFTER: SignedDuration = SignedDuration::from_secs(60);
+
 /// Orders in this process and this database.
+#[derive(Clone)]
 pub(crate) struct Local {
     pub(crate) database: Database,
     pub(crate) catalog: Arc<catalog::Local>,
@@ -56,9 +60,12 @@ impl Local {
     async fn place(&self, buyer: &User, id: i64, lines: &[Line], is_held: bool) -> Result<Order, Problem> {
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "orders").await?;
+        if is_held && !repository::arrive(&mut tx, id).await? {
+            return Err(Problem::unavailable("placing the order took too long"));
+        }
         let items = self.priced(&mut tx, lines).await?;
         if !is_held {
-            self.inventory.local.reserve(&mut tx, id, lines).await?;
+            self.inventory.local.hold(&mut tx, id, lines).await?;
         }
         let now = Timestamp::now();
         let until = now.checked_add(self.pay_within).map_err(|error| Problem::internal(&error))?;
@@ -80,6 +87,55 @@ impl Local {
         tell(&mut tx, &placed).await?;
         tx.commit().await?;
         Ok(placed.order)
+    }
+
+    /// Another program cannot join the transaction: it is asked before, and told when the order came to nothing. A row says
+    /// meanwhile that something may be held. Not after its own refusal: it holds nothing then, and what is taken back is
+    /// remembered against the next order of this id.
+    async fn place_held(&self, buyer: &User, lines: &[Line]) -> Result<Order, Problem> {
+        let mut tx = self.database.begin().await?;
+        writer::hold(&mut tx, "orders").await?;
+        let id = next_id(&mut tx, "orders").await?;
+        repository::announce(&mut tx, id, &moment(Timestamp::now())).await?;
+        tx.commit().await?;
+        // No connection is held meanwhile: others need it, and this may take seconds.
+        let placed = match self.inventory.now().await?.reserve(id, lines).await {
+            Ok(()) => self.place(buyer, id, lines, true).await,
+            Err(problem) if problem.is_callers() => {
+                repository::forget(&mut *self.database.write.acquire().await?, id).await?;
+                return Err(problem);
+            }
+            Err(problem) => Err(problem),
+        };
+        if placed.is_err()
+            && let Err(problem) = self.undo(id).await
+        {
+            tracing::warn!("order {id} holds tickets until it is abandoned: {problem}");
+        }
+        placed
+    }
+
+    /// Takes back what an order may hold that did not come to be.
+    async fn undo(&self, id: i64) -> Result<(), Problem> {
+        let given_up = repository::give_up(&mut *self.database.write.acquire().await?, id).await?;
+        if given_up {
+            self.inventory.ask(|stock| stock.release(id)).await?;
+        }
+        Ok(repository::forget(&mut *self.database.write.acquire().await?, id).await?)
+    }
+
+    /// Takes back what crashes left behind, whoever writes orders now: nobody else knows of it.
+    pub(crate) async fn undo_abandoned(&self) -> Result<(), Problem> {
+        let then =
+            Timestamp::now().checked_sub(ABANDONED_AFTER).map_err(|error| Problem::internal(&error))?;
+        let abandoned =
+            repository::abandoned(&mut *self.database.read.acquire().await?, &moment(then)).await?;
+        for id in abandoned {
+            if let Err(problem) = self.undo(id).await {
+                tracing::warn!("order {id} does not exist and still holds tickets: {problem}");
+            }
+        }
+        Ok(())
     }
 
     /// Cancels and gives the tickets back. Cancelling twice is the same as once.
@@ -193,25 +249,14 @@ impl Orders for Local {
     async fn create(&self, buyer: &User, lines: Vec<Line>) -> Result<Order, Problem> {
         // What is wrong is refused before anything is taken.
         self.quote(lines.clone()).await?;
-        let id = next_id(&mut *self.database.write.acquire().await?, "orders").await?;
-        let Some(stock) = self.inventory.elsewhere().await? else {
+        if self.inventory.elsewhere().await?.is_none() {
+            let id = next_id(&mut *self.database.write.acquire().await?, "orders").await?;
             return self.place(buyer, id, &lines, false).await;
-        };
-        // Another program cannot join the transaction: it is asked before, and told when the order came to nothing. Not of
-        // its own refusal: it holds nothing then, and what is taken back is remembered against the next order of this id.
-        let held = stock.reserve(&mut *self.database.read.acquire().await?, id, &lines).await;
-        let is_refused = held.as_ref().is_err_and(Problem::is_callers);
-        let placed = match held {
-            Ok(()) => self.place(buyer, id, &lines, true).await,
-            Err(problem) => Err(problem),
-        };
-        if placed.is_err()
-            && !is_refused
-            && let Err(problem) = stock.undo(id).await
-        {
-            tracing::warn!("what order {id} would have held is not taken back: {problem}");
         }
-        placed
+        // Whether or not the buyer waits: what is held is ordered or taken back.
+        let (orders, buyer) = (self.clone(), buyer.clone());
+        let placed = tokio::spawn(async move { orders.place_held(&buyer, &lines).await });
+        placed.await.map_err(|error| Problem::internal(&error))?
     }
 
     async fn list(&self, buyer: &User, wanted: Wanted) -> Result<Listing, Problem> {

@@ -5,11 +5,14 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use boxoffice_kit::{Problem, identity::token_hash};
+use tokio::sync::Semaphore;
 
 /// Memory in KiB and passes: OWASP's equivalent settings trade one for the other (2023: 19 MiB and 2).
 /// Less here, because a sample must sign in on a small machine.
 const MEMORY_KIB: u32 = 8 * 1024;
 const PASSES: u32 = 2;
+/// So many are hashed at once: each takes the memory. The others wait without a thread.
+static HASHING: Semaphore = Semaphore::const_new(4);
 
 /// Hashes a password with a fresh salt. Takes milliseconds of one thread, off the async ones.
 pub(crate) async fn hash(password: String) -> Result<String, Problem> {
@@ -30,15 +33,16 @@ pub(super) fn is_old(stored: &str) -> bool {
     stored.starts_with("sha256$")
 }
 
-/// Whether `password` belongs to the stored hash. Without one it takes as long and says no, so that the
-/// time of an answer does not tell which accounts exist.
+/// Whether `password` belongs to the stored hash. Without one, and when an old one differs, it takes as long and says no:
+/// the time of an answer must not tell which accounts exist. Where an old one fits, the caller makes a better one.
 pub(super) async fn verify(password: String, stored: Option<String>) -> Result<bool, Problem> {
     let Some(stored) = stored else {
         return hash(password).await.map(|_| false);
     };
     if is_old(&stored) {
         let salt = stored.split('$').nth(1).unwrap_or_default();
-        return Ok(old_hash(salt, &password) == stored);
+        let is_right = old_hash(salt, &password) == stored;
+        return if is_right { Ok(true) } else { hash(password).await.map(|_| false) };
     }
     off_thread(move || {
         let stored = PasswordHash::new(&stored).map_err(|error| Problem::internal(&error))?;
@@ -55,5 +59,10 @@ fn argon2() -> Result<Argon2<'static>, Problem> {
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+    let permit = HASHING.acquire().await.map_err(|error| Problem::internal(&error))?;
+    let hashed = tokio::task::spawn_blocking(move || {
+        let _until_done = permit; // whether or not anybody still waits for it
+        work()
+    });
+    hashed.await.map_err(|error| Problem::internal(&error))?
 }

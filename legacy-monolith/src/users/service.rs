@@ -68,6 +68,9 @@ impl Local {
         if name.is_empty() || name.len() > NAME_MAX {
             return Err(Problem::invalid("name", "must have 1 to 100 characters"));
         }
+        if name.contains(char::is_control) {
+            return Err(Problem::invalid("name", "must not have control characters"));
+        }
         let mut tx = self.begin().await?;
         let account = repository::by_id(&mut tx, user.id).await?;
         let account = Account { name: name.to_owned(), version: account.version + 1, ..account };
@@ -116,11 +119,15 @@ impl Local {
 impl Users for Local {
     async fn sign_in(&self, given: Credentials) -> Result<(User, String), Problem> {
         let email = given.email.trim().to_lowercase();
+        let wrong = || Problem::new(StatusCode::BAD_REQUEST, "e-mail or password is wrong");
+        if email.contains('\0') {
+            return Err(wrong()); // PostgreSQL has no such text
+        }
         let found = repository::by_email(&mut *self.database.read.acquire().await?, &email).await?;
         let stored = found.as_ref().map(|account| account.password_hash.clone());
         let right = password::verify(given.password.clone(), stored).await?;
         let Some(account) = found.filter(|_| right) else {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "e-mail or password is wrong"));
+            return Err(wrong());
         };
         // Only now is the password known that a better hash is made of.
         let is_old = password::is_old(&account.password_hash);
@@ -168,7 +175,8 @@ async fn tell_session(tx: &mut Connection, session: &Session) -> Result<(), Prob
 fn checked_email(given: &str) -> Result<String, Problem> {
     let email = given.trim().to_lowercase();
     let has_parts = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    if email.len() > EMAIL_MAX || !has_parts || email.contains(char::is_whitespace) {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    if email.len() > EMAIL_MAX || !has_parts || email.contains(is_odd) {
         return Err(Problem::invalid("email", "must be an e-mail address"));
     }
     Ok(email)

@@ -8,7 +8,7 @@ const MODULES: [(&str, &[&str]); 7] = [
     ("catalog", &["tickets"]),
     ("inventory", &["tickets", "reservations"]),
     ("cart", &["sessions"]),
-    ("orders", &["orders", "order_items"]),
+    ("orders", &["orders", "order_items", "placements"]),
     ("payments", &["payments"]),
     ("notifications", &["notifications"]),
 ];

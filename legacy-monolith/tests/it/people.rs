@@ -60,6 +60,20 @@ async fn what_is_wrong_is_named() {
                 Value::Null,
             ),
             ("/api/users/signin", json!({"email": "nobody@example.com"}), 422, Value::Null),
+            (
+                "/api/users/signin",
+                json!({"email": "a\0@b.example", "password": "wrong one"}),
+                400,
+                Value::Null,
+            ),
+            (
+                "/api/users/signup",
+                json!({"email": "a\0@b.example", "password": "long enough"}),
+                400,
+                json!("email"),
+            ),
+            ("/api/tickets", json!({"title": "x\0", "priceCents": 1, "capacity": 1}), 400, json!("title")),
+            ("/api/notifications/a%00/read", json!({}), 404, Value::Null),
             ("/api/tickets", json!({"title": "", "priceCents": 1, "capacity": 1}), 400, json!("title")),
             (
                 "/api/tickets",
@@ -111,7 +125,9 @@ async fn old_passwords_are_kept_anew_once_they_are_known() {
             assert_eq!(shop.count(told).await, changes);
         }
         let rename = |name| shop.request(9, Method::PATCH, "/api/users/me").json(&json!({ "name": name }));
-        assert_eq!(shop.ask(rename(" ")).await.1["errors"][0]["field"], "name");
+        for bad in [" ", "N\0"] {
+            assert_eq!(shop.ask(rename(bad)).await.1["errors"][0]["field"], "name");
+        }
         let (status, user) = shop.ask(rename("Nine")).await;
         assert_eq!((status, user), (200, json!({ "id": 9, "email": "user-9@example.com", "name": "Nine" })));
         assert_eq!(shop.get(9, "/api/users/currentuser").await.1["currentUser"]["name"], "Nine");

@@ -47,6 +47,7 @@ async fn tickets_leave_the_shop_are_found_by_status_and_repriced() {
         );
         assert_eq!(shop.get(1, "/api/tickets?status=gone").await.1["errors"][0]["field"], "status");
         assert_eq!(shop.get(1, "/api/tickets?q=%25").await.1["total"], 0, "means itself");
+        assert_eq!(shop.get(1, "/api/tickets?q=%00").await.1["errors"][0]["field"], "q");
 
         let delete = |user| shop.request(user, Method::DELETE, "/api/tickets/7");
         assert_eq!(shop.ask(delete(8)).await.0, 403);
@@ -67,6 +68,12 @@ async fn tickets_leave_the_shop_are_found_by_status_and_repriced() {
         );
         assert_eq!(shop.get(1, "/api/orders/quote?item=1:1").await.1["subtotalCents"], 2750);
         assert_eq!(shop.count("SELECT count(*) FROM outbox WHERE subject = 'ticket.updated'").await, 200);
+
+        let dear = json!({ "title": "École", "priceCents": 99_000_000, "capacity": 1 });
+        assert_eq!(shop.post(1, "/api/tickets", &dear).await.0, 201);
+        assert_eq!(shop.post(1, "/api/admin/tickets/reprice", &percent).await.0, 200);
+        let found = shop.get(1, "/api/tickets?q=%C3%89COLE").await.1["tickets"][0].clone();
+        assert_eq!((&found["title"], &found["priceCents"]), (&json!("École"), &json!(100_000_000)));
     }
 }
 

@@ -121,6 +121,8 @@ async fn the_api_is_that_of_the_monolith() {
             (2, Method::POST, "/api/admin/tickets/reprice", json!({ "percent": 1 }), 403, Value::Null),
             (1, Method::POST, "/api/admin/tickets/reprice", json!({ "percent": 101 }), 400, json!("percent")),
             (0, Method::GET, "/api/tickets?status=x", Value::Null, 400, json!("status")),
+            (0, Method::GET, "/api/tickets?q=%00", Value::Null, 400, json!("q")),
+            (2, Method::PUT, "/api/tickets/1", offer("x\0", 1), 400, json!("title")),
         ];
         for (user, method, path, body, status, field) in refused {
             let (found, told) = trial.ask(user, method.clone(), path, &body).await;
@@ -134,13 +136,16 @@ async fn the_api_is_that_of_the_monolith() {
             (&json!("Derby"), &json!(29.99)),
             "half a cent is rounded up"
         );
-        let changed = trial.ask(2, Method::PUT, "/api/tickets/1", &offer("Opera", 5)).await.1;
-        assert_eq!((&changed["title"], &changed["version"]), (&json!("Opera"), &json!(3)));
+        let changed = trial.ask(2, Method::PUT, "/api/tickets/1", &offer("École", 99_000_000)).await.1;
+        assert_eq!((&changed["title"], &changed["version"]), (&json!("École"), &json!(3)));
+        trial.post(1, "/api/admin/tickets/reprice", &json!({ "percent": 50 })).await;
+        let found = trial.get(0, "/api/tickets?q=%C3%89COLE").await.1;
+        assert_eq!(found["tickets"][0]["priceCents"], 100_000_000, "there is a highest price");
         for status in [200, 404] {
             assert_eq!(trial.ask(2, Method::DELETE, "/api/tickets/1", &Value::Null).await.0, status);
         }
         assert_eq!(trial.get(0, "/api/tickets").await.1["total"], 0);
-        let told = ["ticket.created", "ticket.updated", "ticket.updated", "ticket.updated"];
+        let told = [["ticket.created"].as_slice(), &["ticket.updated"; 4]].concat();
         assert_eq!(trial.outbox().await, told);
         trial.close().await;
     }

@@ -93,6 +93,7 @@ async fn what_was_noted_as_a_replica_is_sent_on_taking_over_and_left_on_giving()
             (4, read, 404),
             (0, read, 401),
             (3, "/api/notifications/none/read", 404),
+            (3, "/api/notifications/a%00/read", 404),
         ] {
             assert_eq!(trial.post(user, path, &Value::Null).await.0, status, "{user} {path}");
         }

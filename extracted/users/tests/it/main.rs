@@ -104,7 +104,13 @@ async fn people_sign_up_in_and_out_on_both_sides_of_a_hand_over() {
         assert_eq!(post(&trial, "", "/api/users/signup", &nobody).await.0, 400, "the address is taken");
         let (status, _, told) = post(&trial, &new, "/api/users/me", &json!({ "name": " Ada " })).await;
         assert_eq!((status, told["name"].as_str()), (200, Some("Ada")));
-        assert_eq!(post(&trial, &new, "/api/users/me", &json!({ "name": " " })).await.0, 400);
+        for bad in [" ", "A\0"] {
+            assert_eq!(post(&trial, &new, "/api/users/me", &json!({ "name": bad })).await.0, 400);
+        }
+        for path in ["/api/users/signup", "/api/users/signin"] {
+            let odd = json!({ "email": "a\0@b.example", "password": "long enough" });
+            assert_eq!(post(&trial, "", path, &odd).await.0, 400);
+        }
         assert_eq!(post(&trial, "none", "/api/users/me", &json!({})).await.0, 401);
 
         let asked =
