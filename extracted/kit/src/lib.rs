@@ -13,6 +13,11 @@
 //! | [`bus`] | carries events: HTTP or NATS `JetStream` |
 //! | [`writer`] | who writes a module's rows, and how that changes hands |
 //! | [`dry_run`] | requests that want nothing to be kept |
+//!
+//! A known limit: `outbox` and `inbox` keep every event and its id for ever. A subscriber that is added later gets all
+//! there ever was, and a repetition is known however late it comes; the price is about 1 KB a write. Who runs this for
+//! years deletes rows of the outbox below the least `deliveries.position`, and ids of the inbox that are older than any
+//! repetition (they are `UUIDv7`, which sort by time).
 
 pub mod bus;
 pub mod database;
