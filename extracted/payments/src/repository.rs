@@ -4,8 +4,8 @@ use boxoffice_kit::{Connection, Problem, database::Flag, next_id, publish, query
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// After so long a charge that left no trace may be tried again.
-const ABANDONED_SECONDS: i64 = 30;
+/// After so long a charge that left no trace may be tried again. Shorter than any order may wait.
+const ABANDONED_SECONDS: i64 = 10;
 
 /// A payment as its buyer sees it.
 #[derive(Clone, Serialize, Deserialize, sqlx::FromRow)]

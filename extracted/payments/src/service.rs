@@ -66,8 +66,13 @@ pub(crate) async fn pay(
             Turn::Wait => return Err(Problem::conflict("the order is being paid")),
         }
     }
-    let charged = charge(&wanted.token).await;
-    Ok((true, end(kit, owned, key, charged.then_some(order.total_cents)).await?))
+    // Whether or not the buyer waits: what is charged is written down.
+    let (kit, key) = (kit.clone(), key.to_owned());
+    let charge = tokio::spawn(async move {
+        let charged = charge(&wanted.token).await;
+        end(&kit, owned, &key, charged.then_some(order.total_cents)).await
+    });
+    Ok((true, charge.await.map_err(|error| Problem::internal(&error))??))
 }
 
 /// The buyer's own order. One so new that nothing was heard of it yet is asked for.

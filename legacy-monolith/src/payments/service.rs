@@ -20,14 +20,15 @@ use crate::{
     seam::Seam,
 };
 
-/// A try that did not end within this time never will: its process is gone.
-const BROKEN_OFF: SignedDuration = SignedDuration::from_secs(30);
+/// A try that did not end within this time never will: its process is gone. Shorter than any order may wait.
+const BROKEN_OFF: SignedDuration = SignedDuration::from_secs(10);
 /// How long somebody waits for another one's try.
 const WAIT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const KEY_MAX: usize = 200;
 
 /// Payments in this process and this database.
+#[derive(Clone)]
 pub(crate) struct Local {
     database: Database,
     orders: Seam<orders::Local, dyn Orders>,
@@ -78,12 +79,16 @@ impl Local {
                 Turn::Wait => return Err(Problem::conflict("the order is being paid")),
             }
         };
-        if card.charge(order.id, order.sums.total_cents).await {
-            Ok((true, self.succeed(id).await?))
-        } else {
-            self.fail(buyer, id, order.id).await?;
+        // Whether or not the buyer waits: what is charged is written down.
+        let (payments, buyer) = (self.clone(), buyer.clone());
+        let charge = tokio::spawn(async move {
+            if card.charge(order.id, order.sums.total_cents).await {
+                return payments.succeed(id).await;
+            }
+            payments.fail(&buyer, id, order.id).await?;
             Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "the card was declined").at("token"))
-        }
+        });
+        Ok((true, charge.await.map_err(|error| Problem::internal(&error))??))
     }
 
     async fn turn(&self, buyer: &User, key: &str, order: &Order) -> Result<Turn, Problem> {

@@ -70,6 +70,20 @@ async fn the_modules_an_order_needs_change_hands_and_back() {
         })
         .await;
 
+        // As if this process had ended, a minute ago, between the reservation and the order.
+        let announced =
+            "INSERT INTO placements (order_id, created_at) VALUES (900, '2026-01-01T00:00:00.000000Z')";
+        let held = json!({ "items": [{ "ticketId": 51, "quantity": 1 }] });
+        let held = service.anonymous(Method::PUT, "/internal/reservations/900").json(&held);
+        assert_eq!(
+            (service.ask(held).await.0, shop.count("SELECT count(*) FROM placements").await),
+            (200, 0)
+        );
+        query!(announced).execute(&shop.database.write).await.unwrap();
+        until("it is given back", || async { shop.count("SELECT count(*) FROM placements").await == 0 })
+            .await;
+        assert_eq!(stock("SELECT reserved FROM tickets WHERE id = 51").await, 2);
+
         service.post(1, "/internal/replay/catalog", &json!({})).await;
         for module in MODULES {
             shop.take(module).await;

@@ -72,15 +72,22 @@ async fn the_cart_is_checked_out_by_a_form_of_the_own_session() {
         };
         assert_eq!(checkout(3, "forged").await.unwrap().status(), 403);
         assert_eq!(checkout(4, token).await.unwrap().status(), 403, "somebody else's");
-        let done = checkout(3, token).await.unwrap();
-        assert_eq!(
-            (done.status().as_u16(), &done.headers()["location"]),
-            (303, &"https://shop.example/orders/1".parse().unwrap())
-        );
+        let at_once = tokio::try_join!(checkout(3, token), checkout(3, token), checkout(3, token)).unwrap();
+        let mut answers = <[_; 3]>::from(at_once);
+        answers.sort_by_key(reqwest::Response::status);
+        assert_eq!(answers.each_ref().map(|answer| answer.status().as_u16()), [303, 400, 400], "once");
+        assert_eq!(answers[0].headers()["location"], "https://shop.example/orders/1");
         assert_eq!(shop.get(3, "/api/orders/1").await.1["feeCents"], 175);
         assert_eq!(shop.get(3, "/api/cart").await.1, json!({ "items": [], "subtotalCents": 0 }));
         assert_eq!(checkout(3, token).await.unwrap().status(), 400, "nothing to order");
         assert!(text(3, "/orders/1").await.contains("71.75"));
+        put(50, 10).await;
+        let items = json!({ "items": [{ "ticketId": 50, "quantity": 10 }] });
+        for buyer in 4..8 {
+            assert_eq!(shop.post(buyer, "/api/orders", &items).await.0, 201);
+        }
+        assert_eq!(checkout(3, token).await.unwrap().status(), 409, "sold out meanwhile");
+        assert_eq!(shop.get(3, "/api/cart").await.1["items"][0]["quantity"], 10, "is put back");
         let away = shop.anonymous(Method::GET, "/ORDERS/1").send().await.unwrap();
         assert_eq!(away.headers()["location"], "https://shop.example/signin");
         let given = json!({ "email": "user-3@example.com", "password": PASSWORD });

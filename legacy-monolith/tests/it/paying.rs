@@ -143,6 +143,21 @@ async fn an_order_cancelled_while_it_is_paid_gives_the_money_back() {
 }
 
 #[tokio::test]
+async fn a_buyer_who_hangs_up_has_paid() {
+    for place in places().await {
+        let shop = Shop::start(&place.address(), Settings::default()).await;
+        let order = shop.order(1, 3).await;
+        let count = async |sql| shop.count(sql).await == 1;
+        tokio::select! {
+            told = shop.pay(1, order, "tok_slow", "a") => panic!("answered before: {told:?}"),
+            () = until("the charge is on its way", || count("SELECT count(*) FROM payments")) => {}
+        }
+        until("it has ended", || count("SELECT count(*) FROM payments WHERE status = 'succeeded'")).await;
+        assert_eq!(shop.pay(1, order, "tok_slow", "a").await.0, 200);
+    }
+}
+
+#[tokio::test]
 async fn only_unpaid_orders_expire() {
     for place in places().await {
         let shop = Shop::start(&place.address(), Settings::default()).await;

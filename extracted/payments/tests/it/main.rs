@@ -149,6 +149,24 @@ async fn attempts(trial: &Trial, count: i64) -> bool {
     found.is_ok_and(|found: i64| found == count)
 }
 
+#[tokio::test]
+async fn a_buyer_who_hangs_up_has_paid() {
+    for place in places().await {
+        let legacy = Legacy::start().await;
+        let trial = Trial::open(&place, &Carrier::Http, &legacy, app).await;
+        trial.send(&order("order.created", 1)).await;
+        trial.take("payments").await;
+        tokio::select! {
+            told = pay(&trial, 3, "key", 1, "tok_slow") => panic!("answered before: {told:?}"),
+            () = until("the charge is on its way", || attempts(&trial, 1)) => {}
+        }
+        until("the charge has ended", || attempts(&trial, 0)).await;
+        assert_eq!(trial.outbox().await, ["payment.created"]);
+        assert_eq!(pay(&trial, 3, "key", 1, "tok_slow").await.0, 200);
+        trial.close().await;
+    }
+}
+
 /// A crash between claiming an order and writing down the charge; a hand-over at the same place.
 #[tokio::test]
 async fn a_charge_that_left_no_trace_is_tried_again_later_or_elsewhere() {
@@ -168,7 +186,7 @@ async fn a_charge_that_left_no_trace_is_tried_again_later_or_elsewhere() {
             409,
             "waited in vain: it may be on its way"
         );
-        query!("UPDATE attempts SET since = $1", now - 31).execute(&trial.database.write).await.unwrap();
+        query!("UPDATE attempts SET since = $1", now - 11).execute(&trial.database.write).await.unwrap();
         assert_eq!(pay(&trial, 3, "key-1", 1, "tok_visa").await.0, 201);
 
         legacy.answer("POST /api/payments", 201, json!({ "id": 2 }));
