@@ -1,4 +1,4 @@
-//! The tables `payments`, `attempts`, `refunds_wanted` and `orders`.
+//! The tables `payments`, `attempts` and `orders`, and the view `known_payments`.
 
 use boxoffice_kit::{Connection, Problem, database::Flag, next_id, publish, query, query_as, scalar};
 use jiff::Timestamp;
