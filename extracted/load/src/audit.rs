@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Error, any::install_default_drivers};
 use tokio::time::sleep;
 
@@ -13,14 +12,12 @@ const CHECKS: &str = include_str!("audit.sql");
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What one database says.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Audit {
     /// Its address, without a password.
     pub database: String,
     /// Orders in it, when it has orders.
     pub orders: Option<i64>,
-    /// The highest order number.
-    pub last_number: Option<i64>,
     /// How many of what must not be, for each check that its tables permit.
     pub checks: BTreeMap<&'static str, i64>,
 }
@@ -47,14 +44,10 @@ pub async fn audit(database: &str, soon: Duration) -> Result<Audit, Error> {
         }
         checks.insert(what, found);
     }
-    let (mut orders, mut last_number) = (None, None);
-    if has(&mut connection, "orders.number").await {
-        orders = Some(count(&mut connection, "SELECT count(*) FROM orders").await?);
-        last_number = Some(count(&mut connection, "SELECT coalesce(max(number), 0) FROM orders").await?);
-    }
+    let orders = count(&mut connection, "SELECT count(number) FROM orders").await.ok();
     // A report is shown around: no password belongs there.
     let database = database.rsplit('@').next().unwrap_or(database).to_owned();
-    Ok(Audit { database, orders, last_number, checks })
+    Ok(Audit { database, orders, checks })
 }
 
 async fn has(connection: &mut AnyConnection, columns: &str) -> bool {
