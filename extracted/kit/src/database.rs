@@ -113,8 +113,8 @@ impl Database {
     /// would leave one open that nobody rolls back, and with PostgreSQL the lock with it. This way it is finished and dropped.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         let (write, begin) = (self.write.clone(), self.begin);
-        let begun = tokio::spawn(async move { write.begin_with(begin).await });
-        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        let task = tokio::spawn(async move { write.begin_with(begin).await });
+        task.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     /// Closes every connection, which also empties SQLite's write-ahead log.

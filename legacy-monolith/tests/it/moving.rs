@@ -13,17 +13,7 @@ const MODULES: [&str; 3] = ["users", "catalog", "inventory"];
 async fn the_modules_an_order_needs_change_hands_and_back() {
     for (one, two) in places().await.into_iter().zip(places().await) {
         let (shop, service) = Shop::pair(&one.address(), &two.address(), &MODULES).await;
-        // The replica begins empty, and a few of the seeded rows are enough.
-        for sql in ["DELETE FROM sessions", "DELETE FROM users", "DELETE FROM tickets"] {
-            query!(sql).execute(&service.database.write).await.unwrap();
-        }
-        for sql in [
-            "DELETE FROM sessions WHERE user_id > 3",
-            "DELETE FROM users WHERE id > 3",
-            "DELETE FROM tickets WHERE id > 50",
-        ] {
-            query!(sql).execute(&shop.database.write).await.unwrap();
-        }
+        keep_a_few(&shop, &service).await;
         let sold = shop.order(1, 50).await;
         assert_eq!(shop.pay(1, sold, "tok_visa", "a").await.0, 201);
         // The sweeper has no rows: the service is filled with the orders.
@@ -70,20 +60,7 @@ async fn the_modules_an_order_needs_change_hands_and_back() {
         })
         .await;
 
-        // As if this process had ended, a minute ago, between the reservation and the order.
-        let announced =
-            "INSERT INTO placements (order_id, created_at) VALUES (900, '2026-01-01T00:00:00.000000Z')";
-        let held = json!({ "items": [{ "ticketId": 51, "quantity": 1 }] });
-        let held = service.anonymous(Method::PUT, "/internal/reservations/900").json(&held);
-        assert_eq!(
-            (service.ask(held).await.0, shop.count("SELECT count(*) FROM placements").await),
-            (200, 0)
-        );
-        query!(announced).execute(&shop.database.write).await.unwrap();
-        until("it is given back", || async { shop.count("SELECT count(*) FROM placements").await == 0 })
-            .await;
-        assert_eq!(stock("SELECT reserved FROM tickets WHERE id = 51").await, 2);
-
+        what_is_abandoned_is_given_back(&shop, &service).await;
         service.post(1, "/internal/replay/catalog", &json!({})).await;
         for module in MODULES {
             shop.take(module).await;
@@ -102,6 +79,32 @@ async fn the_modules_an_order_needs_change_hands_and_back() {
         let dead = "SELECT count(*) FROM dead_letters";
         assert_eq!((shop.count(dead).await, service.count(dead).await), (0, 0));
     }
+}
+
+/// The replica begins empty, and a few of the seeded rows are enough.
+async fn keep_a_few(shop: &Shop, service: &Shop) {
+    for sql in ["DELETE FROM sessions", "DELETE FROM users", "DELETE FROM tickets"] {
+        query!(sql).execute(&service.database.write).await.unwrap();
+    }
+    for sql in [
+        "DELETE FROM sessions WHERE user_id > 3",
+        "DELETE FROM users WHERE id > 3",
+        "DELETE FROM tickets WHERE id > 50",
+    ] {
+        query!(sql).execute(&shop.database.write).await.unwrap();
+    }
+}
+
+async fn what_is_abandoned_is_given_back(shop: &Shop, service: &Shop) {
+    // As if this process had ended, a minute ago, between the reservation and the order.
+    let announced =
+        "INSERT INTO placements (order_id, created_at) VALUES (900, '2026-01-01T00:00:00.000000Z')";
+    let held = json!({ "items": [{ "ticketId": 51, "quantity": 1 }] });
+    let held = service.anonymous(Method::PUT, "/internal/reservations/900").json(&held);
+    assert_eq!((service.ask(held).await.0, shop.count("SELECT count(*) FROM placements").await), (200, 0));
+    query!(announced).execute(&shop.database.write).await.unwrap();
+    until("it is given back", || async { shop.count("SELECT count(*) FROM placements").await == 0 }).await;
+    assert_eq!(service.count("SELECT reserved FROM tickets WHERE id = 51").await, 2);
 }
 
 /// Orders ended while somebody else wrote the stock, and their events came here only.

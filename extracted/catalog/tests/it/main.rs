@@ -96,24 +96,12 @@ async fn the_api_is_that_of_the_monolith() {
             "in this order, and a look counts"
         );
         let offer = |title: &str, cents: i64| json!({ "title": title, "priceCents": cents });
+        let made_of =
+            |title: &str, capacity: i64| json!({ "title": title, "priceCents": 1, "capacity": capacity });
         let refused = [
             (0, Method::POST, "/api/tickets", new.clone(), 401, Value::Null),
-            (
-                2,
-                Method::POST,
-                "/api/tickets",
-                json!({ "title": " ", "priceCents": 1, "capacity": 1 }),
-                400,
-                json!("title"),
-            ),
-            (
-                2,
-                Method::POST,
-                "/api/tickets",
-                json!({ "title": "x", "priceCents": 1, "capacity": -1 }),
-                400,
-                json!("capacity"),
-            ),
+            (2, Method::POST, "/api/tickets", made_of(" ", 1), 400, json!("title")),
+            (2, Method::POST, "/api/tickets", made_of("x", -1), 400, json!("capacity")),
             (2, Method::PUT, "/api/tickets/1", offer("x", -1), 400, json!("priceCents")),
             (3, Method::PUT, "/api/tickets/1", offer("x", 1), 403, Value::Null),
             (3, Method::DELETE, "/api/tickets/1", Value::Null, 403, Value::Null),

@@ -23,7 +23,7 @@ use crate::{
 const STREAM: &str = "BOXOFFICE";
 const SUBJECTS: &str = "bo.v1.";
 /// Who was away for longer is filled anew, by `POST /internal/replay/MODULE` at the writer.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEPT: Duration = Duration::from_hours(7 * 24);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
