@@ -43,6 +43,12 @@ impl Listener {
             if let Err(problem) = self.orders.undo_abandoned().await {
                 tracing::warn!("cannot look for what was broken off: {problem}");
             }
+            match self.payments.finish_broken_off().await {
+                Err(problem) if !problem.is_elsewhere() => {
+                    tracing::warn!("a charge is broken off: {problem}");
+                }
+                _ => {}
+            }
             tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK_EVERY) => {} }
         }
     }

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::routes::routes;
 use self::{
     repository::{Placed, Row},
-    service::refund_due,
+    service::{keep_finishing, refund_due},
 };
 
 const MODULE: &str = "payments";
@@ -54,7 +54,9 @@ pub async fn app(
     let Service { name, migrations, owned } = service();
     let database = Database::open(&options.database, migrations).await?;
     let routes = |parts: &Parts| routes(parts, webhook_secret);
-    assemble((name, owned), &options, database, Arc::new(Payments), routes, stop).await
+    let (app, kit) = assemble((name, owned), &options, database, Arc::new(Payments), routes, stop).await?;
+    tokio::spawn(keep_finishing(kit.clone()));
+    Ok((app, kit))
 }
 
 /// What it makes of events.

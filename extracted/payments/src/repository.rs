@@ -88,18 +88,28 @@ pub(crate) async fn order(
 pub(crate) async fn attempt(
     tx: &mut Connection,
     (order_id, user_id): (i64, i64),
-    key: &str,
+    (key, token): (&str, &str),
 ) -> sqlx::Result<bool> {
     let now = Timestamp::now().as_second();
-    let sql = "INSERT INTO attempts (order_id, user_id, idempotency_key, since)
-               SELECT $1, $2, $3, $4 WHERE NOT EXISTS (
+    let sql = "INSERT INTO attempts (order_id, user_id, idempotency_key, since, token)
+               SELECT $1, $2, $3, $4, $6 WHERE NOT EXISTS (
                    SELECT 1 FROM attempts
                    WHERE user_id = $2 AND idempotency_key = $3 AND order_id <> $1 AND since >= $5)
                ON CONFLICT (order_id) DO UPDATE
-               SET user_id = excluded.user_id, idempotency_key = excluded.idempotency_key, since = excluded.since
+               SET user_id = excluded.user_id, idempotency_key = excluded.idempotency_key, since = excluded.since,
+                   token = excluded.token
                WHERE attempts.since < $5";
-    let done = query!(sql, order_id, user_id, key, now, now - ABANDONED_SECONDS).execute(tx).await?;
+    let done = query!(sql, order_id, user_id, key, now, now - ABANDONED_SECONDS, token).execute(tx).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Charges that left no trace: order, user, key, card and amount.
+pub(crate) async fn abandoned(
+    connection: &mut Connection,
+) -> sqlx::Result<Vec<(i64, i64, String, String, i64)>> {
+    let sql = "SELECT attempts.order_id, attempts.user_id, idempotency_key, token, total_cents FROM attempts
+               JOIN orders ON orders.order_id = attempts.order_id WHERE since < $1 AND token <> ''";
+    query_as!(sql, Timestamp::now().as_second() - ABANDONED_SECONDS).fetch_all(connection).await
 }
 
 pub(crate) async fn end_attempt(tx: &mut Connection, order_id: i64) -> sqlx::Result<()> {

@@ -9,7 +9,7 @@ use boxoffice_kit::{
     identity::User,
     publish,
     service::{Kit, internal},
-    writer::hold,
+    writer::{State, hold},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -23,6 +23,7 @@ use crate::{
 /// How long somebody waits for another one's charge.
 const WAIT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+const FINISH_EVERY: Duration = Duration::from_secs(1);
 const KEY_MAX: usize = 200;
 
 /// What a buyer wants to pay, and how.
@@ -59,7 +60,7 @@ pub(crate) async fn pay(
     let (since, owned) = (Instant::now(), (wanted.order_id, buyer.id));
     let order = known_order(kit, owned).await?;
     loop {
-        match turn(kit, owned, key).await? {
+        match turn(kit, owned, (key, &wanted.token)).await? {
             Turn::Paid(payment) => return Ok((false, payment)),
             Turn::Mine => break,
             Turn::Wait if since.elapsed() < WAIT => tokio::time::sleep(LOOK_EVERY).await,
@@ -102,7 +103,7 @@ async fn known_order(kit: &Kit, (order_id, user_id): (i64, i64)) -> Result<Order
 }
 
 /// Claims the order for a charge, or finds what was paid with this key.
-async fn turn(kit: &Kit, owned: (i64, i64), key: &str) -> Result<Turn, Problem> {
+async fn turn(kit: &Kit, owned: (i64, i64), (key, token): (&str, &str)) -> Result<Turn, Problem> {
     let (order_id, user_id) = owned;
     let mut tx = kit.database.begin().await?;
     hold(&mut tx, MODULE).await?;
@@ -118,7 +119,7 @@ async fn turn(kit: &Kit, owned: (i64, i64), key: &str) -> Result<Turn, Problem> 
     if order.status != "awaiting_payment" {
         return Err(Problem::conflict(format!("the order is {}", order.status)));
     }
-    if !repository::attempt(&mut tx, owned, key).await? {
+    if !repository::attempt(&mut tx, owned, (key, token)).await? {
         return Ok(Turn::Wait);
     }
     tx.commit().await?;
@@ -147,6 +148,32 @@ async fn end(kit: &Kit, owned: (i64, i64), key: &str, paid: Option<i64>) -> Resu
     tx.commit().await?;
     let stands = payment.status == "succeeded";
     stands.then_some(payment).ok_or_else(|| Problem::conflict("the order was cancelled; the money goes back"))
+}
+
+/// Charges once more what a crash broke off, where payments are written: for the provider it is the same charge.
+pub(crate) async fn keep_finishing(kit: Kit) {
+    while !kit.stop.is_cancelled() {
+        match finish_broken_off(&kit).await {
+            Err(problem) if !problem.is_elsewhere() => tracing::warn!("a charge is broken off: {problem}"),
+            _ => {}
+        }
+        tokio::select! { () = kit.stop.cancelled() => {}, () = tokio::time::sleep(FINISH_EVERY) => {} }
+    }
+}
+
+async fn finish_broken_off(kit: &Kit) -> Result<(), Problem> {
+    if kit.writers.state(MODULE).await? != State::Here {
+        return Ok(());
+    }
+    let abandoned = repository::abandoned(&mut *kit.database.read.acquire().await?).await?;
+    for (order_id, user_id, key, token, cents) in abandoned {
+        let paid = charge(&token).await.then_some(cents);
+        match end(kit, (order_id, user_id), &key, paid).await {
+            Err(problem) if !problem.is_callers() => return Err(problem),
+            ended => tracing::info!("the charge of order {order_id} was broken off: {}", ended.is_ok()),
+        }
+    }
+    Ok(())
 }
 
 /// Gives back what is wanted back of these orders.

@@ -2,7 +2,7 @@
 
 use boxoffice_kit::{Connection, query, query_as, scalar, sqlx};
 
-use super::Paid;
+use super::{Paid, service::Try};
 
 /// Stores a payment, or what is new about it: events may come twice and in any order. A try of ours for the same order
 /// has come to nothing: it was handed over.
@@ -72,6 +72,21 @@ pub(super) async fn alike(
 pub(super) async fn forget(connection: &mut Connection, id: i64) -> sqlx::Result<()> {
     let sql = "DELETE FROM payments WHERE id = $1 AND status IN ('pending', 'failed')";
     query!(sql, id).execute(connection).await.map(drop)
+}
+
+/// Keeps what a try began with.
+pub(super) async fn keep_token(connection: &mut Connection, id: i64, token: &str) -> sqlx::Result<()> {
+    query!("UPDATE payments SET token = $1 WHERE id = $2", token, id).execute(connection).await.map(drop)
+}
+
+/// Tries that began before `then` and did not end, and what they began with.
+pub(super) async fn broken_off(connection: &mut Connection, then: &str) -> sqlx::Result<Vec<(Try, String)>> {
+    let sql = "SELECT id, order_id, user_id, amount_cents, token FROM payments
+               WHERE status = 'pending' AND created_at < $1 AND token <> '' ORDER BY id";
+    let rows: Vec<(i64, i64, i64, i64, String)> = query_as!(sql, then).fetch_all(connection).await?;
+    let tried =
+        |(id, order_id, user_id, amount_cents, token)| (Try { id, order_id, user_id, amount_cents }, token);
+    Ok(rows.into_iter().map(tried).collect())
 }
 
 /// Ends a try; `None` when somebody else has.

@@ -41,9 +41,18 @@ enum Turn {
     /// The same as before.
     Paid(Payment),
     /// A row of one's own: go and charge.
-    Mine(i64),
+    Mine(Try),
     /// Somebody else's try goes on.
     Wait,
+}
+
+/// A charge on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Try {
+    pub(super) id: i64,
+    pub(super) order_id: i64,
+    pub(super) user_id: i64,
+    pub(super) amount_cents: i64,
 }
 
 impl Local {
@@ -71,27 +80,45 @@ impl Local {
         }
         let since = Instant::now();
         let order = self.orders.now().await?.get(buyer, wanted.order_id).await?;
-        let id = loop {
-            match self.turn(buyer, key, &order).await? {
+        let mine = loop {
+            match self.turn(buyer, (key, &wanted.token), &order).await? {
                 Turn::Paid(payment) => return Ok((false, payment)),
-                Turn::Mine(id) => break id,
+                Turn::Mine(mine) => break mine,
                 Turn::Wait if since.elapsed() < WAIT => tokio::time::sleep(LOOK_EVERY).await,
                 Turn::Wait => return Err(Problem::conflict("the order is being paid")),
             }
         };
         // Whether or not the buyer waits: what is charged is written down.
-        let (payments, buyer) = (self.clone(), buyer.clone());
-        let charge = tokio::spawn(async move {
-            if card.charge(order.id, order.sums.total_cents).await {
-                return payments.succeed(id).await;
-            }
-            payments.fail(&buyer, id, order.id).await?;
-            Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "the card was declined").at("token"))
-        });
+        let payments = self.clone();
+        let charge = tokio::spawn(async move { payments.charge(mine, card).await });
         Ok((true, charge.await.map_err(|error| Problem::internal(&error))??))
     }
 
-    async fn turn(&self, buyer: &User, key: &str, order: &Order) -> Result<Turn, Problem> {
+    async fn charge(&self, mine: Try, card: Card) -> Result<Payment, Problem> {
+        if card.charge(mine.order_id, mine.amount_cents).await {
+            return self.succeed(mine.id).await;
+        }
+        self.fail(mine).await?;
+        Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "the card was declined").at("token"))
+    }
+
+    /// Charges once more what a crash broke off, where payments are written: for the provider it is the same charge.
+    pub(crate) async fn finish_broken_off(&self) -> Result<(), Problem> {
+        let then = Timestamp::now().checked_sub(BROKEN_OFF).map_err(|error| Problem::internal(&error))?;
+        let mut connection = self.database.read.acquire().await?;
+        let tries = repository::broken_off(&mut connection, &format!("{then:.6}")).await?;
+        drop(connection);
+        for (broken_off, token) in tries {
+            writer::hold(&mut *self.database.begin().await?, "payments").await?;
+            match self.charge(broken_off, Card::of(&token)?).await {
+                Err(problem) if !problem.is_callers() => return Err(problem),
+                ended => tracing::info!("payment {} was broken off: {:?}", broken_off.id, ended.is_ok()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn turn(&self, buyer: &User, (key, token): (&str, &str), order: &Order) -> Result<Turn, Problem> {
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "payments").await?;
         let now = Timestamp::now();
@@ -135,8 +162,10 @@ impl Local {
         if !repository::insert(&mut tx, &paid).await? {
             return Err(Problem::internal(&format_args!("there is a payment {id} already")));
         }
+        repository::keep_token(&mut tx, id, token).await?;
         tx.commit().await?;
-        Ok(Turn::Mine(id))
+        let (order_id, amount_cents) = (order.id, order.sums.total_cents);
+        Ok(Turn::Mine(Try { id, order_id, user_id: buyer.id, amount_cents }))
     }
 
     /// The money is there. Where orders are written here too, the order is complete with it.
@@ -155,11 +184,11 @@ impl Local {
         }
     }
 
-    async fn fail(&self, buyer: &User, id: i64, order_id: i64) -> Result<(), Problem> {
+    async fn fail(&self, Try { id, order_id, user_id, .. }: Try) -> Result<(), Problem> {
         let mut tx = self.database.begin().await?;
         writer::hold(&mut tx, "payments").await?;
         if repository::end(&mut tx, id, "failed").await?.is_some() {
-            let data = json!({ "userId": buyer.id, "orderId": order_id });
+            let data = json!({ "userId": user_id, "orderId": order_id });
             publish(&mut tx, "payment.failed", (format!("payment-{id}"), 1), &data).await?;
         }
         Ok(tx.commit().await?)

@@ -154,6 +154,15 @@ async fn a_buyer_who_hangs_up_has_paid() {
         }
         until("it has ended", || count("SELECT count(*) FROM payments WHERE status = 'succeeded'")).await;
         assert_eq!(shop.pay(1, order, "tok_slow", "a").await.0, 200);
+
+        // As if the process had ended while another one was charged.
+        let crashed = shop.order(1, 4).await;
+        let sql = "INSERT INTO payments (id, order_id, user_id, idempotency_key, amount_cents, status, created_at, token)
+                   VALUES (90, $1, 1, 'b', 7000, 'pending', '2026-01-01T00:00:00.000000Z', 'tok_visa')";
+        query!(sql, crashed).execute(&shop.database.write).await.unwrap();
+        let paid = "SELECT count(*) FROM payments WHERE id = 90 AND status = 'succeeded'";
+        until("it is charged again", || count(paid)).await;
+        assert_eq!(shop.get(1, &format!("/api/orders/{crashed}")).await.1["status"], "complete");
     }
 }
 

@@ -110,7 +110,6 @@ async fn the_api_is_that_of_the_monolith() {
             (1, Method::POST, "/api/admin/tickets/reprice", json!({ "percent": 101 }), 400, json!("percent")),
             (0, Method::GET, "/api/tickets?status=x", Value::Null, 400, json!("status")),
             (0, Method::GET, "/api/tickets?q=%00", Value::Null, 400, json!("q")),
-            (2, Method::PUT, "/api/tickets/1", offer("x\0", 1), 400, json!("title")),
         ];
         for (user, method, path, body, status, field) in refused {
             let (found, told) = trial.ask(user, method.clone(), path, &body).await;

@@ -163,6 +163,13 @@ async fn a_buyer_who_hangs_up_has_paid() {
         until("the charge has ended", || attempts(&trial, 0)).await;
         assert_eq!(trial.outbox().await, ["payment.created"]);
         assert_eq!(pay(&trial, 3, "key", 1, "tok_slow").await.0, 200);
+
+        // As if the process had ended while another one was charged.
+        trial.send(&order("order.created", 2)).await;
+        let sql = "INSERT INTO attempts (order_id, user_id, idempotency_key, since, token) VALUES (2, 3, 'b', 1, 'tok_visa')";
+        query!(sql).execute(&trial.database.write).await.unwrap();
+        until("it is charged again", || attempts(&trial, 0)).await;
+        assert_eq!(pay(&trial, 3, "b", 2, "tok_visa").await.0, 200);
         trial.close().await;
     }
 }
