@@ -10,13 +10,11 @@ use std::{
 
 use jiff::Timestamp;
 use regex::Regex;
-use reqwest::{Method, header::SET_COOKIE};
-use tokio::time::sleep;
+use tokio::{join, time::sleep};
 
 use crate::{
-    client::{Answer, Ask, Connection, session_of, signature},
-    load::ready,
-    visit::POLL,
+    client::{Answer, Ask, Connection, POLL, signature},
+    load::Plan,
 };
 
 const LIST: &str = include_str!("compare.list");
@@ -24,16 +22,19 @@ const LIST: &str = include_str!("compare.list");
 const IGNORED: [&str; 6] = ["date", "connection", "keep-alive", "transfer-encoding", "via", "x-request-id"];
 /// So long may two reads differ: a write before them may still be on its way.
 const SETTLED: Duration = Duration::from_secs(3);
-/// What differs between two writes of the same.
-const MASKS: [(&str, &str); 5] = [
+/// What differs between two reads of a page that counts its views, then what differs between two writes of the same. An id
+/// is masked by where it stands, never by its value: a small one is a quantity elsewhere.
+const MASKS: [(&str, &str); 7] = [
+    (r#"(?i)("views":|views:? )\d+|\d+( views)"#, "$1#$2"),
     (r#""(id|number|orderId|ticketId|ownerId)":\d+"#, r#""$1":#"#),
-    (r"(?i)\b(orders?|tickets?|payments?|number|no\.?|user)([ /#:-]{1,2})\d+", "$1$2#"),
+    (r#"(<a href="/orders/)\d+">\d+<"#, r#"$1#">#<"#),
+    (r"(?i)\b(orders?|tickets?|payments?|items|number|user)([ /#:-]{1,2})\d+", "$1$2#"),
     (r"\d{4}-\d\d-\d\d[T ][0-9:.]+Z?", "DATE"),
     (r"session=[^;]+", "session=TOKEN"),
     (r"[0-9A-Za-z_-]{32,}", "TOKEN"),
 ];
-/// Two reads of a page that counts its views.
-const VIEWS: (&str, &str) = (r#"(?i)("views":|views:? )\d+|\d+( views)"#, "$1#$2");
+/// The hidden field of the form that orders the cart.
+const FORM_TOKEN: &str = "name=\"form_token\" value=\"";
 
 /// An address, and what is known of it so far.
 struct Side {
@@ -43,122 +44,92 @@ struct Side {
     session: String,
 }
 
-/// One line of the list.
-struct Case<'a> {
-    who: &'a str,
-    method: Method,
-    path: &'a str,
-    headers: Vec<(&'a str, &'a str)>,
-    body: &'a str,
-    name: Option<&'a str>,
-}
-
 /// Asks both addresses for the whole list: how much was asked, and a line for each difference.
-pub async fn compare(
-    addresses: [&str; 2],
-    secret: &str,
-    ignored: &[String],
-) -> Result<(usize, Vec<String>), String> {
-    let mut sides = [Side::open(addresses[0], "a").await?, Side::open(addresses[1], "b").await?];
-    let masks = |masks: &[(&str, &'static str)]| -> Vec<(Regex, &'static str)> {
-        let regex = |pattern| Regex::new(pattern).expect("the patterns are constants that the tests use");
-        masks.iter().map(|(pattern, with)| (regex(pattern), *with)).collect()
+pub async fn compare(plan: &Plan, other: &str) -> Result<(usize, Vec<String>), String> {
+    let mut sides = [Side::open(&plan.url, "a").await?, Side::open(other, "b").await?];
+    let mask = |(pattern, with): &(&str, &'static str)| {
+        (Regex::new(pattern).expect("the patterns are constants that the tests use"), *with)
     };
-    let (views, all) = (masks(&[VIEWS]), masks(&[&[VIEWS][..], &MASKS].concat()));
+    let masks: Vec<_> = MASKS.iter().map(mask).collect();
     let (mut asked, mut differences) = (0, Vec::new());
-    for case in LIST.lines().filter_map(Case::parse) {
+    for case in LIST.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         asked += 1;
-        let same_for_both = case.method.is_safe() && case.who != "me" && !case.path.contains('{');
-        let masks = if same_for_both { &views } else { &all };
+        let is_read = case.contains(" GET ") || case.contains(" HEAD ");
+        let same_for_both = is_read && !case.starts_with("me ") && !case.contains('{');
+        let masks = if same_for_both { &masks[..1] } else { &masks };
         let deadline = Instant::now() + SETTLED;
-        let found = loop {
-            let mut seen = Vec::with_capacity(2);
-            for side in &mut sides {
-                seen.push(match side.ask(&case, secret).await {
-                    Ok(answer) => side.seen(&answer, masks, ignored),
-                    Err(error) => error,
-                });
-            }
-            if seen[0] == seen[1] || !case.method.is_safe() || Instant::now() > deadline {
-                break difference(&seen[0], &seen[1]);
+        let (one, other) = loop {
+            let [one, other] = &mut sides;
+            let (one, other) = join!(one.seen(case, plan, masks), other.seen(case, plan, masks));
+            if one == other || !is_read || Instant::now() > deadline {
+                break (one, other);
             }
             sleep(POLL).await;
         };
-        differences
-            .extend(found.map(|what| format!("{} {} as {}: {what}", case.method, case.path, case.who)));
+        differences.extend(difference(&one, &other).map(|what| format!("{case}: {what}")));
     }
     Ok((asked, differences))
-}
-
-impl<'a> Case<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (line, name) = line.rsplit_once(" => ").map_or((line, None), |(line, name)| (line, Some(name)));
-        let mut words = line.splitn(4, ' ');
-        let who = words.next().filter(|who| !who.is_empty() && !who.starts_with('#'))?;
-        let method = Method::from_bytes(words.next()?.as_bytes()).ok()?;
-        let path = words.next()?;
-        let (mut headers, mut body) = (Vec::new(), words.next().unwrap_or_default());
-        while let Some((name, rest)) = body.split_once(':').filter(|_| body.starts_with(char::is_uppercase)) {
-            let (value, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            headers.push((name, value));
-            body = rest;
-        }
-        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "Content-Type") {
-            headers.push(("Content-Type", "application/json"));
-        }
-        Some(Self { who, method, path, headers, body, name })
-    }
 }
 
 impl Side {
     async fn open(address: &str, name: &str) -> Result<Self, String> {
         let connection = Connection::to(address)?;
-        ready(&connection, 1).await?;
+        connection.knows(1).await?;
         let new = format!("compared-{}-{name}", Timestamp::now().as_millisecond());
         let known = [("key".to_owned(), new.clone()), ("new".to_owned(), new)].into();
         Ok(Self { connection, known, session: String::new() })
     }
 
-    async fn ask(&mut self, case: &Case<'_>, secret: &str) -> Result<Answer, String> {
-        let body = self.filled(case.body);
-        self.known.insert("sign".to_owned(), signature(secret, &body));
-        let session = match case.who {
-            "-" => String::new(),
-            "me" => self.session.clone(),
-            user => session_of(user.parse().unwrap_or_default()),
-        };
-        let mut ask = Ask { body, ..Ask::new(case.method.clone(), self.filled(case.path), session) };
-        for (name, value) in &case.headers {
-            ask = ask.with(name, self.filled(value));
+    /// Asks, learns from the answer, and tells it without what may differ.
+    async fn seen(&mut self, case: &str, plan: &Plan, masks: &[(Regex, &str)]) -> String {
+        let (case, name) = case.split_once(" => ").unwrap_or((case, ""));
+        let ask = self.ask(case, &plan.webhook_secret);
+        match self.connection.send(&ask).await {
+            Ok(answer) => {
+                self.learn(name, &answer);
+                self.masked(&answer, masks)
+            }
+            Err(error) => error,
         }
-        let answer = self.connection.send(&ask).await?;
-        self.learn(case, &answer);
-        Ok(answer)
     }
 
-    fn learn(&mut self, case: &Case<'_>, answer: &Answer) {
-        if let Some(name) = case.name {
+    fn ask(&self, case: &str, secret: &str) -> Ask {
+        let known = self.known.iter();
+        let case =
+            known.fold(case.to_owned(), |case, (name, value)| case.replace(&format!("{{{name}}}"), value));
+        let mut words = case.splitn(4, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (who, line, mut body) = (word(), format!("{} {}", word(), word()), word());
+        let mut ask = match who.parse() {
+            Ok(user) => Ask::by(user, line),
+            Err(_) => Ask::new(line, if who == "me" { &self.session } else { "" }),
+        };
+        while let Some((name, rest)) = body.split_once(':').filter(|_| body.starts_with(char::is_uppercase)) {
+            let (value, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            (ask, body) = (ask.with(name, value), rest);
+        }
+        for (_, value) in &mut ask.headers {
+            *value = value.replace("{sign}", &signature(secret, body));
+        }
+        let typed = body.is_empty() || ask.headers.iter().any(|(name, _)| name == "Content-Type");
+        if typed { Ask { body: body.to_owned(), ..ask } } else { ask.json(&body) }
+    }
+
+    fn learn(&mut self, name: &str, answer: &Answer) {
+        if !name.is_empty() {
             self.known.insert(name.to_owned(), answer.body["id"].to_string());
         }
-        let cookies = answer.headers.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
-        let session = { cookies }.find_map(|cookie| cookie.split(';').next()?.strip_prefix("session="));
-        if let Some(session) = session.filter(|session| !session.is_empty()) {
-            session.clone_into(&mut self.session);
+        if let Some(session) = answer.session() {
+            self.session = session;
         }
-        let csrf =
-            answer.text.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
-        if let Some((csrf, _)) = csrf {
-            self.known.insert("csrf".to_owned(), csrf.to_owned());
+        let token = answer.text.split_once(FORM_TOKEN).and_then(|(_, rest)| rest.split_once('"'));
+        if let Some((token, _)) = token {
+            self.known.insert("form_token".to_owned(), token.to_owned());
         }
     }
 
-    fn filled(&self, text: &str) -> String {
-        let known = self.known.iter();
-        known.fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
-    }
-
-    /// The answer without what may differ: status, header fields, body.
-    fn seen(&self, answer: &Answer, masks: &[(Regex, &str)], ignored: &[String]) -> String {
+    /// Status, header fields, body.
+    fn masked(&self, answer: &Answer, masks: &[(Regex, &str)]) -> String {
         let (base, new) = (&self.connection.base, &self.known["new"]);
         let masked = |text: &str| {
             let text = text.replace(base.authority(), "{host}").replace(new, "{new}");
@@ -167,13 +138,11 @@ impl Side {
         let body = masked(&answer.text);
         let fields = answer.headers.iter().filter(|(name, _)| {
             let name = name.as_str();
-            let ignored = IGNORED.contains(&name) || ignored.iter().any(|ignored| ignored == name);
             // A length is that of the body unless something in it was masked.
-            !ignored && (name != "content-length" || body == answer.text)
+            !IGNORED.contains(&name) && (name != "content-length" || body == answer.text)
         });
-        let mut fields: Vec<_> = fields
-            .map(|(name, value)| masked(&format!("{name}: {}", value.as_bytes().escape_ascii())))
-            .collect();
+        let field = |(name, value): (_, &[u8])| masked(&format!("{name}: {}", value.escape_ascii()));
+        let mut fields: Vec<_> = fields.map(|(name, value)| field((name, value.as_bytes()))).collect();
         // Their order says nothing; that of equal names stays.
         fields.sort_by(|one, other| one.split(':').next().cmp(&other.split(':').next()));
         format!("{}\n{}\n\n{body}", answer.status, fields.join("\n"))

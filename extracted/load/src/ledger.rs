@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use reqwest::Method;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::client::{Ask, Connection, server, session_of};
+use crate::client::{Ask, Connection, server};
 
 const PAGE: usize = 100;
 /// The shop's clock and ours are the same within this.
@@ -94,9 +93,9 @@ impl Payment {
 impl Ledger {
     /// Opens the books: what the shop already has is not ours.
     pub(crate) async fn open(connection: &Connection, user: u32, stamp: String) -> Result<Self, String> {
-        let listed = page(connection, user, 1, 1).await?;
-        let before = listed.first().map_or(0, |order| order.id);
-        Ok(Self { user, before, stamp, ..Self::default() })
+        let books = Self { user, stamp, ..Self::default() };
+        let before = books.page(connection, 1, 1).await?.first().map_or(0, |order| order.id);
+        Ok(Self { before, ..books })
     }
 
     /// A name that nobody used before.
@@ -107,50 +106,42 @@ impl Ledger {
 
     /// Compares the books with what the shop says now: one line per difference.
     pub(crate) async fn check(&mut self, connection: &Connection) -> Result<Vec<String>, String> {
-        let mut problems = Vec::new();
-        let mut paid = BTreeMap::new();
-        for booked in self.payments.values() {
-            match get(connection, self.user, &format!("/api/payments/{}", booked.id)).await {
-                Ok(now) => drop(paid.insert(booked.order_id, parsed::<Payment>("payment", now)?)),
-                Err(error) => problems.push(format!("acknowledged {booked:?}: {error}")),
-            }
-        }
-        let mut found = BTreeMap::new();
+        let (mut problems, mut found) = (Vec::new(), BTreeMap::new());
         for order in self.all_listed(connection).await? {
             if let Some(twin) = found.insert(order.id, order) {
                 problems.push(format!("order {} is listed twice", twin.id));
             }
         }
         self.too_late = 0;
-        for order in self.orders.values() {
-            let Some(now) = found.remove(&order.id) else {
-                problems.push(format!("order {} was acknowledged and is lost", order.id));
-                continue;
-            };
-            if !self.may_be(order, &now) {
-                problems.push(format!("acknowledged {order:?}, found {now:?}"));
+        for (id, booked) in &self.orders {
+            let now = found.remove(id);
+            match &now {
+                Some(now) if self.may_be(booked, now) => {}
+                Some(now) => problems.push(format!("acknowledged {booked:?}, found {now:?}")),
+                None => problems.push(format!("order {id} was acknowledged and is lost")),
             }
-            let (Some(booked), Some(payment)) = (self.payments.get(&order.id), paid.get(&order.id)) else {
-                continue;
+            let Some(paid) = self.payments.get(id) else { continue };
+            let payment = match self.get::<Payment>(connection, &format!("/api/payments/{}", paid.id)).await {
+                Ok(payment) => payment,
+                Err(error) => {
+                    problems.push(format!("acknowledged {paid:?}: {error}"));
+                    continue;
+                }
             };
-            let too_late = now.status == "cancelled" && booked.stands();
+            let too_late = paid.stands() && now.is_some_and(|now| now.status == "cancelled");
             self.too_late += usize::from(too_late);
-            let status = if too_late { "refunded" } else { &booked.status };
-            let wanted = Payment { status: status.to_owned(), ..booked.clone() };
-            let unsure = self.unsure_payments.contains(&booked.id);
-            let known =
-                Payment { status: payment.status.clone(), settled: payment.settled, ..booked.clone() };
-            if *payment != if unsure { known } else { wanted } {
-                problems
-                    .push(format!("acknowledged {booked:?} of a {} order, found {payment:?}", now.status));
+            let unsure = self.unsure_payments.contains(&paid.id);
+            let seen = if unsure { &payment } else { paid };
+            let status = if too_late && !unsure { "refunded" } else { &seen.status };
+            let wanted = Payment { status: status.to_owned(), settled: seen.settled, ..paid.clone() };
+            if payment != wanted {
+                problems.push(format!("acknowledged {paid:?}, found {payment:?}, too late: {too_late}"));
             }
         }
         if found.len() > self.unanswered {
-            let ids: Vec<_> = found.keys().collect();
-            let requests = self.unanswered;
-            problems.push(format!(
-                "orders {ids:?} were written without being acknowledged; {requests} requests got no answer"
-            ));
+            let (ids, requests) = (found.keys(), self.unanswered);
+            let without = "were written without being acknowledged";
+            problems.push(format!("orders {ids:?} {without}; {requests} requests got no answer"));
         }
         self.check_the_rest(connection, &mut problems).await?;
         Ok(problems.into_iter().map(|problem| format!("user {}: {problem}", self.user)).collect())
@@ -162,22 +153,20 @@ impl Ledger {
         problems: &mut Vec<String>,
     ) -> Result<(), String> {
         if let Some(cart) = &self.cart {
-            let now = cart_of(&get(connection, self.user, "/api/cart").await?);
+            let now = cart_of(&self.get(connection, "/api/cart").await?);
             if now != *cart {
                 problems.push(format!("the cart was left with {cart:?}, found {now:?}"));
             }
         }
         if !self.read.is_empty() {
-            let list = get(connection, self.user, "/api/notifications").await?;
-            for unread in list["notifications"].as_array().into_iter().flatten() {
-                let id = unread["id"].as_str().unwrap_or_default();
-                if self.read.contains(id) && unread["read"] != true {
-                    problems.push(format!("notification {id} was read and is not"));
-                }
-            }
+            let list: Value = self.get(connection, "/api/notifications").await?;
+            let unread =
+                list["notifications"].as_array().into_iter().flatten().filter(|one| one["read"] != true);
+            let ids = unread.filter_map(|one| one["id"].as_str()).filter(|id| self.read.contains(*id));
+            problems.extend(ids.map(|id| format!("notification {id} was read and is not")));
         }
         for newcomer in &self.newcomers {
-            let ask = Ask::new(Method::GET, "/api/users/currentuser", &newcomer.session);
+            let ask = Ask::new("GET /api/users/currentuser", &newcomer.session);
             let now = connection.send(&ask).await?.body["currentUser"].take();
             let named = newcomer.name.as_ref().is_none_or(|name| now["name"] == **name);
             if !named || now["email"] != *newcomer.email {
@@ -207,7 +196,7 @@ impl Ledger {
     async fn all_listed(&self, connection: &Connection) -> Result<Vec<Order>, String> {
         let mut all = Vec::new();
         for number in 1.. {
-            let listed = page(connection, self.user, number, PAGE).await?;
+            let listed = self.page(connection, number, PAGE).await?;
             let last = listed.len() < PAGE || listed.iter().any(|order| order.id <= self.before);
             all.extend(listed.into_iter().filter(|order| order.id > self.before));
             if last {
@@ -215,6 +204,21 @@ impl Ledger {
             }
         }
         Ok(all)
+    }
+
+    /// Orders newest first.
+    async fn page(&self, connection: &Connection, page: usize, limit: usize) -> Result<Vec<Order>, String> {
+        let path = format!("/api/orders?page={page}&limit={limit}");
+        let mut listed: Value = self.get(connection, &path).await?;
+        parsed(&path, listed["orders"].take())
+    }
+
+    async fn get<T: DeserializeOwned>(&self, connection: &Connection, path: &str) -> Result<T, String> {
+        let answer = connection.send(&Ask::by(self.user, format!("GET {path}"))).await?;
+        if answer.status == 200 {
+            return parsed(path, answer.body);
+        }
+        Err(format!("GET {path}: {} from {}", answer.status, server(&answer.headers)))
     }
 }
 
@@ -224,21 +228,6 @@ pub(crate) fn cart_of(cart: &Value) -> BTreeMap<i64, i64> {
     items.filter_map(|item| Some((item["ticketId"].as_i64()?, item["quantity"].as_i64()?))).collect()
 }
 
-/// Orders newest first.
-async fn page(connection: &Connection, user: u32, page: usize, limit: usize) -> Result<Vec<Order>, String> {
-    let path = format!("/api/orders?page={page}&limit={limit}");
-    let mut listed = get(connection, user, &path).await?;
-    parsed(&path, listed["orders"].take())
-}
-
 pub(crate) fn parsed<T: DeserializeOwned>(what: &str, body: Value) -> Result<T, String> {
     serde_json::from_value(body).map_err(|error| format!("{what}: unexpected answer: {error}"))
-}
-
-async fn get(connection: &Connection, user: u32, path: &str) -> Result<Value, String> {
-    let answer = connection.send(&Ask::new(Method::GET, path, session_of(user))).await?;
-    if answer.status == 200 {
-        return Ok(answer.body);
-    }
-    Err(format!("GET {path} as user {user}: {} from {}", answer.status, server(&answer.headers)))
 }

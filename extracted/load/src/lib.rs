@@ -3,25 +3,26 @@
 //!
 //! | part | job |
 //! |---|---|
-//! | `load`: [`run`] | drives the load for a while, then checks the books |
+//! | `load`: [`Plan`], [`run`] | drives the load for a while, then checks the books |
 //! | `client` | one HTTP connection |
-//! | `visit`: [`Kind`] | what one virtual user does, and what it expects |
+//! | `visit`: `Kind` | what one virtual user does, and what it expects |
 //! | `ledger` | every acknowledged write, and the check through the API |
-//! | [`audit`] | the check inside the databases |
+//! | [`audit()`] | the check inside the databases |
 //! | `report`: [`Report`] | counts, latencies, what was seen |
-//! | [`rush`] | many buyers at once for few tickets |
-//! | [`compare`] | two addresses asked for the same: where they differ |
+//! | [`rush()`] | many buyers at once for few tickets |
+//! | [`compare()`] | two addresses asked for the same: where they differ |
 
-pub mod audit;
+mod audit;
 mod client;
-pub mod compare;
+mod compare;
 mod ledger;
 mod load;
 mod report;
-pub mod rush;
+mod rush;
 mod visit;
 
-pub use client::signature;
+pub use audit::{Audit, audit};
+pub use compare::compare;
 pub use load::{Plan, run};
-pub use report::{Answers, Counts, Report};
-pub use visit::Kind;
+pub use report::Report;
+pub use rush::rush;

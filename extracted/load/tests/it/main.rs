@@ -1,16 +1,17 @@
-//! The load against a shop in memory, which may have a fault, and against the monolith.
+//! The load against the monolith, which may have a fault.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod shop;
+mod fault;
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use axum::{Router, middleware, response::Response};
-use boxoffice_load::{Plan, Report, audit, compare::compare, run, rush::rush};
-use boxoffice_monolith::{Database, Settings, app, seed};
+use axum::Router;
+use boxoffice_load::{Plan, Report, audit, compare, run, rush};
+use boxoffice_monolith::{Settings, app, open, seed};
 use clap::Parser as _;
-use shop::shop;
+use fault::{Fault, planted};
 use sqlx::Connection as _;
+use tempfile::{TempDir, tempdir};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
@@ -20,46 +21,60 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-const NO_PAYMENTS: &str = "--only=browse,quote,order,read,cancel";
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_shop_passes_with_every_kind_of_visit() {
-    let report = load(shop("", 900), &["--pay-within=15m", "--visits=1500"]).await;
+async fn a_good_shop_passes_with_every_kind_of_visit_here_and_in_its_database() {
+    let (shop, folder) = monolith(900).await;
+    let database = format!("--database={}", file(&folder));
+    let report = load(shop, &["--pay-within=15m", "--visits=800", &database]).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.payments > 10 && report.refunded > 0 && report.newcomers > 0, "{report}");
-    assert_eq!(report.counts.visits.len(), 12, "{report}");
+    assert_eq!(report.visits.len(), 12, "{report}");
+    assert_eq!(report.databases[0].orders, i64::try_from(report.orders).ok(), "{report}");
+    assert_eq!(report.databases[0].checks.len(), 10, "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_that_expire_are_no_failure() {
-    let report =
-        load(shop("", 3), &["--only=order,read,cancel,pay", "--duration=4s", "--pay-within=3s"]).await;
-    assert!(report.is_clean() && report.orders > 50, "{report}");
+    let (shop, _folder) = monolith(3).await;
+    let report = load(shop, &["--only=order,read,cancel,pay", "--duration=4s", "--pay-within=3s"]).await;
+    assert!(report.is_clean() && report.orders > 5, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_is_caught() {
+    use Fault::{As, Forgotten, Status, Text, Twice};
     let faults = [
-        ("order lost", "order", "acknowledged and is lost"),
-        ("order twice", "order", "without being acknowledged"),
-        ("number twice", "order", "order number"),
-        ("503", "order", "503 from memory"),
-        ("paid twice", "pay", "201 from memory"),
-        ("paid and cancelled", "pay", "\"cancelled\""),
-        ("payment lost", "pay", "/api/payments/"),
-        ("settled", "webhook", "not right after"),
-        ("stream", "stream", "but the stream ended with"),
-        ("cart", "cart", "the cart was"),
-        ("name", "signup", "/api/users/currentuser"),
+        (As(500), "POST /api/orders", "", "order", "acknowledged and is lost"),
+        (Twice, "POST /api/orders", "", "order", "without being acknowledged"),
+        (
+            Text("\"number\":", "\"number\":7,\"was\":"),
+            "POST /api/orders",
+            "",
+            "order",
+            "order number 7 was given twice",
+        ),
+        (Status(503), "POST /api/orders", "", "order", "503 from boxoffice-monolith"),
+        (Status(201), "POST /api/payments", "", "pay", "201 from boxoffice-monolith"),
+        (Text("\"complete\"", "\"cancelled\""), "GET /api/orders/", "", "pay", " left Order"),
+        (Status(404), "GET /api/payments/", "", "pay", "/api/payments/"),
+        (Forgotten, "POST /webhooks/pay", "", "webhook", "not right after"),
+        (Text("c", "x"), "GET /api/orders/", "/stream", "stream", "but the stream ended with"),
+        (Forgotten, "PUT /api/cart/", "", "cart", "the cart was"),
+        (Forgotten, "PATCH /api/users/me", "", "signup", "/api/users/currentuser"),
+        (Forgotten, "POST /api/notifications/", "", "order,notifications", "not right after"),
+        (Status(409), "DELETE /api/orders/", "", "order,cancel", "409 from boxoffice-monolith"),
     ];
+    let (shop, _folder) = monolith(900).await;
     let mut loads = JoinSet::new();
-    for (fault, kind, expected) in faults {
-        let only = format!("--only={kind}");
+    for (nth, (fault, begins, ends, kinds, expected)) in faults.into_iter().enumerate() {
+        let shop = planted(shop.clone(), fault, begins, ends);
+        let (only, first) = (format!("--only={kinds}"), format!("--first-user={}", 1 + nth * 20));
         loads.spawn(async move {
-            let report = load(shop(fault, 900), &[&only, "--soon=200ms", "--visits=100"]).await;
-            assert!(format!("{:?} {report}", report.counts.failures).contains(expected), "{fault}: {report}");
-            assert!(!report.is_clean());
+            let report = load(shop, &[&only, &first, "--users=4", "--soon=300ms", "--visits=40"]).await;
+            assert!(!report.is_clean(), "{begins}{ends} {expected}");
+            assert!(format!("{:?} {report}", report.failures).contains(expected), "{begins}{ends}: {report}");
         });
     }
     loads.join_all().await;
@@ -67,75 +82,54 @@ async fn each_fault_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rush_sells_what_there_is_and_gives_it_back() {
-    for (fault, expected) in [("", None), ("oversold", Some("20 of 20 buyers got one of 5, 0 were told no"))]
-    {
-        let url = serve(shop(fault, 900)).await;
-        let problems = rush(&plan(&url, &["--users=20", "--soon=1s"]), 5).await.unwrap();
-        assert_eq!(problems.first().map(String::as_str), expected, "{fault}");
+    let (shop, _folder) = monolith(900).await;
+    let oversold = planted(shop.clone(), Fault::Status(201), "POST /api/orders", "");
+    for (shop, expected) in [(shop, None), (oversold, Some("20 of 20 buyers got one of 5, 0 were told no"))] {
+        let problems = rush(&plan(&serve(shop).await, &["--soon=5s"]), 5).await.unwrap();
+        assert_eq!(problems.first().map(String::as_str), expected);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comparison_finds_the_byte_that_differs() {
-    let same = shop("", 900);
-    let (direct, other) = (serve(same.clone()).await, serve(same).await);
-    let (asked, differences) = compare([&direct, &other], "demo-secret", &[]).await.unwrap();
+    let (shop, _folder) = monolith(900).await;
+    let changed = planted(shop.clone(), Fault::Text("availa", "Availa"), "GET /api/tickets/", "");
+    let plan = plan(&serve(shop.clone()).await, &[]);
+    let (asked, differences) = compare(&plan, &serve(shop).await).await.unwrap();
     assert!(asked > 100 && differences.is_empty(), "{differences:#?}");
-    let changed = middleware::map_response(async |response: Response| {
-        let (head, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        Response::from_parts(head, text.replace("\"available\":", "\"available\": "))
-    });
-    let same = shop("", 900);
-    let (direct, other) = (serve(same.clone()).await, serve(same.layer(changed)).await);
-    let ignored = ["content-length".to_owned()];
-    let (_, differences) = compare([&direct, &other], "demo-secret", &ignored).await.unwrap();
-    assert_eq!(differences.len(), 3, "{differences:#?}");
-    assert!(differences[0].starts_with("GET /api/tickets/3/availability as -: "), "{differences:#?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_monolith_passes_here_and_in_its_database() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut report = load(monolith(folder.path()).await, &[NO_PAYMENTS, "--visits=500"]).await;
-    let database = folder.path().join("shop.sqlite");
-    report.add_audit(audit::audit(database.to_str().unwrap(), Duration::ZERO).await.unwrap());
-    assert!(report.is_clean() && report.orders > 0, "{report}");
-    assert_eq!(report.databases[0].last_number, i64::try_from(report.orders).ok());
-    assert_eq!(report.databases[0].checks.len(), 5, "{:?}", report.databases);
+    let (_, differences) = compare(&plan, &serve(changed).await).await.unwrap();
+    assert_eq!(differences.len(), 2, "{differences:#?}");
+    assert!(differences[0].starts_with("- GET /api/tickets/3/availability: "), "{differences:#?}");
 }
 
 /// One row of each kind that must not be.
 #[tokio::test]
 async fn a_database_with_faults_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}?mode=rwc", folder.path().join("faults.sqlite").display());
+    let folder = tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", file(&folder));
     sqlx::any::install_default_drivers();
     let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(include_str!("faults.sql")).execute(&mut connection).await.unwrap();
-    let audit = audit::audit(&url, Duration::ZERO).await.unwrap();
+    let audit = audit(&url, Duration::ZERO).await.unwrap();
     assert_eq!(audit.checks.len(), 12);
     assert!(audit.checks.values().all(|count| *count == 1), "{audit:#?}");
 }
 
 #[tokio::test]
 async fn a_shop_without_the_users_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = Database::open(&folder.path().join("shop.sqlite")).await.unwrap();
-    let url = serve(app(&database, Settings::default())).await;
-    let refused = run(plan(&url, &[]), CancellationToken::new()).await.unwrap_err();
+    let folder = tempdir().unwrap();
+    let database = open(&file(&folder)).await.unwrap();
+    let (shop, _) = app(&database, Settings::default()).await.unwrap();
+    let refused = run(plan(&serve(shop).await, &[]), CancellationToken::new()).await.unwrap_err();
     assert!(refused.contains("hint: start it with"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_the_load_and_the_books_are_still_checked() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = serve(monolith(folder.path()).await).await;
+    let (shop, folder) = monolith(900).await;
     let mut load = Command::new(env!("CARGO_BIN_EXE_boxoffice-load"))
-        .args(["--url", &url, "--users", "8", "--connections", "2", "--rate", "100", "--duration", "10m"])
-        .args(["--progress", "--json", NO_PAYMENTS, "--database"])
-        .arg(folder.path().join("shop.sqlite"))
+        .args(["--users=8", "--connections=2", "--rate=100", "--duration=10m", "--progress", "--url"])
+        .args([&serve(shop).await, "--database", &file(&folder)])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -147,16 +141,23 @@ async fn an_interrupt_ends_the_load_and_the_books_are_still_checked() {
     let id = load.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
     let done = timeout(MINUTE, load.wait_with_output()).await.unwrap().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert!(done.status.success(), "{report}");
-    assert_eq!((&report["version"], &report["failed"]), (&2.into(), &0.into()));
-    assert_eq!(report["databases"][0]["last_number"], report["orders"]);
+    let report = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success() && report.ends_with("books      right\n"), "{report}");
+    assert!(report.contains(": 10 checks, "), "{report}");
 }
 
-async fn monolith(folder: &std::path::Path) -> Router {
-    let database = Database::open(&folder.join("shop.sqlite")).await.unwrap();
-    seed::fill(&database, true).await.unwrap();
-    app(&database, Settings::default())
+/// A seeded shop whose orders may be paid for so many seconds.
+async fn monolith(pay_within: i64) -> (Router, TempDir) {
+    let folder = tempdir().unwrap();
+    let database = open(&file(&folder)).await.unwrap();
+    seed::fill(&database, true, 0).await.unwrap();
+    let pay_within = Some(jiff::SignedDuration::from_secs(pay_within));
+    let (shop, _) = app(&database, Settings { pay_within, ..Settings::default() }).await.unwrap();
+    (shop, folder)
+}
+
+fn file(folder: &TempDir) -> String {
+    folder.path().join("shop.sqlite").display().to_string()
 }
 
 async fn serve(app: Router) -> String {
