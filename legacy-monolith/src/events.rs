@@ -32,9 +32,7 @@ impl Listener {
         tokio::spawn(async move { sender.notifications.keep_sending(end).await });
         tokio::spawn(async move { sweeper.expiration.keep_sweeping(also_end).await });
     }
-}
 
-impl Listener {
     /// What the stock was not told while it was written elsewhere: new tickets, and orders that have ended.
     async fn settle_ended(&self, tx: &mut Connection) -> Result<(), Problem> {
         self.inventory.open(tx).await?;
@@ -72,7 +70,10 @@ impl Module for Listener {
     async fn handle(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
         match event.kind.as_str() {
             "ticket.created" | "ticket.updated" => self.catalog.replicate(tx, event).await,
-            "stock.changed" => self.inventory.replicate(tx, event).await,
+            "stock.changed" => {
+                let is_late = self.inventory.replicate(tx, event).await?;
+                if is_late { self.settle_ended(tx).await } else { Ok(()) }
+            }
             "user.changed" | "session.changed" => self.users.replicate(tx, event).await,
             "order.created" | "order.completed" => self.orders.heard(tx, &event.data()?).await,
             "order.cancelled" | "order.refund_requested" => {

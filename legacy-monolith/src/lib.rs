@@ -5,8 +5,9 @@
 //! | [`app`] | the whole HTTP surface, without a socket |
 //! | [`open`] | the database, its tables brought up to date |
 //! | [`seed`] | reproducible tickets, users and orders |
-//! | `users`, `catalog`, `inventory`, `orders`, `payments`, `notifications` | the modules: seam, routes, service, repository |
+//! | `users`, `catalog`, `inventory`, `cart`, `orders`, `payments`, `notifications` | the modules: seam, routes, service, repository |
 //! | `expiration` | a module without tables: cancels what is not paid in time |
+//! | `reports` | what only one database can answer |
 //! | `web` | the HTML pages |
 //! | `seam` | a module here, or in the service it was taken out to |
 //! | `events` | what the services tell |

@@ -20,7 +20,7 @@ SELECT count(*) FROM tickets WHERE reserved < 0 OR sold < 0 OR reserved + sold >
 SELECT count(*) FROM tickets LEFT JOIN
     (SELECT ticket_id, sum(CASE status WHEN 'awaiting_payment' THEN quantity ELSE 0 END) AS held,
     sum(CASE status WHEN 'complete' THEN quantity ELSE 0 END) AS gone
-    FROM order_items JOIN orders ON orders.id = order_id GROUP BY ticket_id) AS wanted
+    FROM order_items JOIN orders ON orders.id = order_items.order_id GROUP BY ticket_id) AS wanted
     ON wanted.ticket_id = tickets.id
     WHERE reserved <> coalesce(held, 0) OR sold <> coalesce(gone, 0)
 

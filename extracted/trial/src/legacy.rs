@@ -126,14 +126,19 @@ async fn keys(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({ "keys": [shared.signer.public_key()] }))
 }
 
-async fn events(State(shared): State<Arc<Shared>>, Json(event): Json<Event>) -> StatusCode {
-    let mut refuse = shared.refuse.lock().unwrap();
-    if *refuse > 0 {
-        *refuse -= 1;
-        return StatusCode::SERVICE_UNAVAILABLE;
+async fn events(State(shared): State<Arc<Shared>>, body: String) -> (StatusCode, String) {
+    let mut taken = 0;
+    for line in body.lines() {
+        let mut refuse = shared.refuse.lock().unwrap();
+        if *refuse > 0 {
+            *refuse -= 1;
+            break;
+        }
+        shared.events.lock().unwrap().push(serde_json::from_str(line).unwrap());
+        taken += 1;
     }
-    shared.events.lock().unwrap().push(event);
-    StatusCode::OK
+    let status = if taken == 0 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, taken.to_string())
 }
 
 /// Gives away what the program has already: its own fingerprint, unless told otherwise.

@@ -98,13 +98,14 @@ pub(super) async fn end(
     query_as!(sql, outcome.text(), order_id).fetch_all(connection).await
 }
 
-/// Stores a reservation. It leaves `held` once, in whatever order its events come.
-pub(super) async fn store(connection: &mut Connection, reservation: &Reservation) -> sqlx::Result<()> {
+/// Stores a reservation; false when that is no news. It leaves `held` once, in whatever order its events come.
+pub(super) async fn store(connection: &mut Connection, reservation: &Reservation) -> sqlx::Result<bool> {
     let sql = "INSERT INTO reservations (order_id, ticket_id, quantity, state) VALUES ($1, $2, $3, $4)
                ON CONFLICT (order_id, ticket_id) DO UPDATE SET state = excluded.state
-               WHERE reservations.state = 'held'";
+               WHERE reservations.state = 'held' AND excluded.state <> 'held'";
     let Reservation { order_id, ticket_id, quantity, state } = reservation;
-    query!(sql, order_id, ticket_id, quantity, state).execute(connection).await.map(drop)
+    let stored = query!(sql, order_id, ticket_id, quantity, state).execute(connection).await?;
+    Ok(stored.rows_affected() == 1)
 }
 
 /// Stores a stock; the newest version wins. A ticket that the catalog has not told of yet is not on sale.

@@ -80,14 +80,13 @@ impl Local {
         Ok(repository::holding(tx).await?)
     }
 
-    /// Stores what the inventory service tells.
-    pub(crate) async fn replicate(&self, tx: &mut Connection, event: &Event) -> Result<(), Problem> {
+    /// Stores what the inventory service tells: whether that is a new reservation, come so late that it is for us to settle.
+    pub(crate) async fn replicate(&self, tx: &mut Connection, event: &Event) -> Result<bool, Problem> {
         let Changed { stock, reservation } = event.data()?;
         repository::store_stock(tx, &stock).await?;
-        if let Some(reservation) = reservation {
-            repository::store(tx, &reservation).await?;
-        }
-        Ok(())
+        let Some(reservation) = reservation else { return Ok(false) };
+        let is_new = repository::store(tx, &reservation).await?;
+        Ok(is_new && reservation.state == HELD && writer::is_here(tx, "inventory").await?)
     }
 
     /// Tells of the stocks, then of the reservations, each with its stock.

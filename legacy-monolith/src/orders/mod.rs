@@ -12,6 +12,7 @@ use boxoffice_kit::{Problem, async_trait, identity::User, writer::Owned};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{http::Http, routes::routes, service::Local};
+pub(crate) use crate::inventory::Line;
 
 /// How many orders a page has when nobody says.
 const LIMIT_DEFAULT: i64 = 20;
@@ -27,7 +28,10 @@ pub(crate) const OWNED: Owned = Owned {
              (SELECT id FROM orders WHERE status IN ('awaiting_payment', 'complete', 'cancelled'))",
     ],
     counters: &[
-        ("orders", "SELECT COALESCE(max(id), 0) FROM orders"),
+        // Never back, for an id that came to nothing may be known to the stock; and beyond those that may be on their way at
+        // the service.
+        ("orders", "SELECT CASE WHEN value > highest THEN value ELSE highest END
+                    FROM counters, (SELECT COALESCE(max(id), 0) + 1000 AS highest FROM orders) AS given WHERE name = 'orders'"),
         ("order_numbers", "SELECT COALESCE(max(number), 0) FROM orders"),
     ],
 };
@@ -99,14 +103,6 @@ pub(crate) struct Listing {
 pub(crate) struct Wanted {
     pub(crate) page: Option<i64>,
     pub(crate) limit: Option<i64>,
-}
-
-/// What somebody wants to buy.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    pub(crate) ticket_id: i64,
-    pub(crate) quantity: i64,
 }
 
 /// The seam of the module: what others in this process ask, wherever orders are written.

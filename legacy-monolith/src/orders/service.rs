@@ -58,7 +58,7 @@ impl Local {
         writer::hold(&mut tx, "orders").await?;
         let items = self.priced(&mut tx, lines).await?;
         if !is_held {
-            self.inventory.local.reserve(&mut tx, id, &stock_lines(lines)).await?;
+            self.inventory.local.reserve(&mut tx, id, lines).await?;
         }
         let now = Timestamp::now();
         let until = now.checked_add(self.pay_within).map_err(|error| Problem::internal(&error))?;
@@ -197,14 +197,19 @@ impl Orders for Local {
         let Some(stock) = self.inventory.elsewhere().await? else {
             return self.place(buyer, id, &lines, false).await;
         };
-        // Another program cannot join the transaction: it is asked before, and told when the order came to nothing.
-        let held = stock.reserve(&mut *self.database.read.acquire().await?, id, &stock_lines(&lines)).await;
+        // Another program cannot join the transaction: it is asked before, and told when the order came to nothing. Not of
+        // its own refusal: it holds nothing then, and what is taken back is remembered against the next order of this id.
+        let held = stock.reserve(&mut *self.database.read.acquire().await?, id, &lines).await;
+        let is_refused = held.as_ref().is_err_and(Problem::is_callers);
         let placed = match held {
             Ok(()) => self.place(buyer, id, &lines, true).await,
             Err(problem) => Err(problem),
         };
-        if placed.is_err() {
-            stock.undo(id).await?;
+        if placed.is_err()
+            && !is_refused
+            && let Err(problem) = stock.undo(id).await
+        {
+            tracing::warn!("what order {id} would have held is not taken back: {problem}");
         }
         placed
     }
@@ -247,11 +252,6 @@ async fn tell(tx: &mut Connection, placed: &Placed) -> Result<(), Problem> {
 /// Always of the same length, so that texts sort as the times they mean.
 fn moment(time: Timestamp) -> String {
     format!("{time:.6}")
-}
-
-fn stock_lines(lines: &[Line]) -> Vec<inventory::Line> {
-    let same = |line: &Line| inventory::Line { ticket_id: line.ticket_id, quantity: line.quantity };
-    lines.iter().map(same).collect()
 }
 
 fn checked(lines: Vec<Line>) -> Result<Vec<Line>, Problem> {

@@ -99,6 +99,7 @@ impl Local {
     pub(crate) async fn replay(&self, tx: &mut Connection, offset: i64, limit: i64) -> Result<i64, Problem> {
         let users = repository::users(tx, limit, offset).await?;
         for account in &users {
+            tell_registered(tx, account).await?;
             tell(tx, account).await?;
         }
         let told = i64::try_from(users.len()).unwrap_or(limit);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::shop::Shop;
 
 impl Shop {
-    async fn send(&self, kind: &str, aggregate: &str, version: i64, data: &Value) {
+    pub(crate) async fn send(&self, kind: &str, aggregate: &str, version: i64, data: &Value) {
         let event = event(kind, aggregate, version, data.clone());
         let sent = self.anonymous(Method::POST, "/internal/events").json(&event).send().await.unwrap();
         assert_eq!(sent.status(), 200, "{kind}");

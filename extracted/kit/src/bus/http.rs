@@ -4,36 +4,37 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::StatusCode,
     routing::post,
 };
 use reqwest::Url;
 
 use super::{Outbox, PAUSE, Row};
-use crate::{
-    inbox::{Inbox, Receipt},
-    service::internal,
-};
+use crate::{inbox::Inbox, service::internal};
 
-const EVENT_MAX: usize = 1024 * 1024;
+const BODY_MAX: usize = 16 * 1024 * 1024;
+/// A transaction of the subscriber is as long as this many take: others want to write in between.
+const AT_ONCE: usize = 25;
 
-/// POST `/internal/events`: 200 means it is dealt with, 503 that it should come again.
+/// POST `/internal/events`, an event a line: the answer says how many are dealt with; the others should come again, and
+/// 503 says that it was not even one.
 pub(crate) fn routes(inbox: Inbox) -> Router {
     Router::new()
         .route("/internal/events", post(receive))
-        .layer(DefaultBodyLimit::max(EVENT_MAX))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(inbox)
 }
 
-async fn receive(State(inbox): State<Inbox>, body: Bytes) -> StatusCode {
-    match inbox.receive(&body).await {
-        Receipt::Done => StatusCode::OK,
-        Receipt::Again => StatusCode::SERVICE_UNAVAILABLE,
+async fn receive(State(inbox): State<Inbox>, body: Bytes) -> (StatusCode, String) {
+    let lines: Vec<_> = body.split(|byte| *byte == b'\n').collect();
+    match inbox.receive_all(&lines).await {
+        0 => (StatusCode::SERVICE_UNAVAILABLE, "0".to_owned()),
+        taken => (StatusCode::OK, taken.to_string()),
     }
 }
 
-/// Sends one event after the other; one that is not taken is sent again and holds up those behind it, for this
-/// subscriber alone.
+/// Sends events in their order; one that is not taken is sent again and holds up those behind it, for this subscriber
+/// alone.
 pub(super) async fn send(mut outbox: Outbox, subscriber: Url, client: reqwest::Client) {
     let address = format!("{}/internal/events", subscriber.as_str().trim_end_matches('/'));
     let mut position = loop {
@@ -43,28 +44,33 @@ pub(super) async fn send(mut outbox: Outbox, subscriber: Url, client: reqwest::C
         }
     };
     loop {
-        let mut taken = position;
-        for row in outbox.after(position).await {
-            if !deliver(&client, &address, &row).await {
+        for rows in outbox.after(position).await.chunks(AT_ONCE) {
+            let taken = deliver(&client, &address, rows).await.min(rows.len());
+            if let Some(last) = rows[..taken].last() {
+                position = last.position;
+                outbox.reached(position).await;
+            }
+            if taken < rows.len() {
                 tokio::time::sleep(PAUSE).await;
                 break;
             }
-            taken = row.position;
-        }
-        if taken != position {
-            position = taken;
-            outbox.reached(position).await;
         }
     }
 }
 
-async fn deliver(client: &reqwest::Client, address: &str, row: &Row) -> bool {
-    let request = client.post(address).header(CONTENT_TYPE, "application/json").body(row.body.clone());
-    match internal(request).send().await {
-        Ok(answer) => answer.status().is_success(),
+/// How many were taken.
+async fn deliver(client: &reqwest::Client, address: &str, rows: &[Row]) -> usize {
+    let lines: Vec<&str> = rows.iter().map(|row| row.body.as_str()).collect();
+    let sent = internal(client.post(address).body(lines.join("\n"))).send().await;
+    let told = match sent.and_then(reqwest::Response::error_for_status) {
+        Ok(answer) => answer.text().await,
+        Err(error) => Err(error),
+    };
+    match told {
+        Ok(count) => count.parse().unwrap_or(0),
         Err(error) => {
-            tracing::debug!("{} was not delivered to {address}: {error}", row.subject);
-            false
+            tracing::debug!("nothing was delivered to {address}: {error}");
+            0
         }
     }
 }

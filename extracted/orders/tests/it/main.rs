@@ -6,6 +6,7 @@ mod crashes;
 mod dry_runs;
 mod events;
 mod handing_over;
+mod same;
 mod stock;
 
 use boxoffice_kit::{Event, scalar};
