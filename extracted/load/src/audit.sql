@@ -1,22 +1,22 @@
--- What must not be. Each: what is counted, then the columns it needs. One statement each, so that a count is of one moment.
+-- What must not be. One statement each, so that a count is of one moment; it is passed over where its tables are missing.
 
--- order numbers are missing: orders.number
+-- order numbers are missing:
 SELECT coalesce(max(number), 0) - count(DISTINCT CASE WHEN number > 0 THEN number END) FROM orders
 
--- order numbers were given twice: orders.number
+-- order numbers were given twice:
 SELECT count(*) - count(DISTINCT number) FROM orders
 
--- orders have sums that do not follow from their lines: orders.subtotal_cents order_items.price_cents
+-- orders have sums that do not follow from their lines:
 SELECT count(*) FROM orders LEFT JOIN
     (SELECT order_id, sum(price_cents * quantity) AS subtotal FROM order_items GROUP BY order_id) AS lines
     ON lines.order_id = orders.id
     WHERE subtotal_cents <> coalesce(lines.subtotal, -1) OR total_cents <> subtotal_cents + fee_cents
     OR fee_cents <> CASE WHEN subtotal_cents < 2000 THEN 50 ELSE (subtotal_cents * 25 + 500) / 1000 END
 
--- tickets are oversold: tickets.reserved
+-- tickets are oversold:
 SELECT count(*) FROM tickets WHERE reserved < 0 OR sold < 0 OR reserved + sold > capacity
 
--- tickets are reserved or sold otherwise than their orders say: tickets.reserved orders.number order_items.ticket_id
+-- tickets are reserved or sold otherwise than their orders say:
 SELECT count(*) FROM tickets LEFT JOIN
     (SELECT ticket_id, sum(CASE status WHEN 'awaiting_payment' THEN quantity ELSE 0 END) AS held,
     sum(CASE status WHEN 'complete' THEN quantity ELSE 0 END) AS gone
@@ -24,10 +24,10 @@ SELECT count(*) FROM tickets LEFT JOIN
     ON wanted.ticket_id = tickets.id
     WHERE reserved <> coalesce(held, 0) OR sold <> coalesce(gone, 0)
 
--- stocks are oversold: stock.reserved
+-- stocks are oversold:
 SELECT count(*) FROM stock WHERE reserved < 0 OR sold < 0 OR reserved + sold > capacity
 
--- stocks are reserved or sold otherwise than their reservations say: stock.reserved reservations.state
+-- stocks are reserved or sold otherwise than their reservations say:
 SELECT count(*) FROM stock LEFT JOIN
     (SELECT ticket_id, sum(CASE state WHEN 'held' THEN quantity ELSE 0 END) AS held,
     sum(CASE state WHEN 'sold' THEN quantity ELSE 0 END) AS gone
@@ -35,21 +35,21 @@ SELECT count(*) FROM stock LEFT JOIN
     ON wanted.ticket_id = stock.ticket_id
     WHERE reserved <> coalesce(held, 0) OR sold <> coalesce(gone, 0)
 
--- orders are paid twice: payments.order_id
+-- orders are paid twice:
 SELECT count(*) FROM (SELECT order_id FROM payments WHERE status = 'succeeded'
     GROUP BY order_id HAVING count(*) > 1) AS twice
 
--- idempotency keys made more than one payment: payments.idempotency_key
+-- idempotency keys made more than one payment:
 SELECT count(*) FROM (SELECT 1 AS one FROM payments WHERE status IN ('succeeded', 'refunded')
     GROUP BY user_id, idempotency_key HAVING count(*) > 1) AS twice
 
--- orders are complete without a payment: payments.order_id orders.number
+-- orders are complete without a payment:
 SELECT count(*) FROM orders WHERE status = 'complete' AND NOT EXISTS
     (SELECT 1 FROM payments WHERE payments.order_id = orders.id AND payments.status IN ('succeeded', 'refunded'))
 
--- paid orders are cancelled and not refunded: payments.order_id orders.number
+-- paid orders are cancelled and not refunded:
 SELECT count(*) FROM orders JOIN payments ON payments.order_id = orders.id
     WHERE orders.status = 'cancelled' AND payments.status = 'succeeded'
 
--- payments are not their order's total: payments.amount_cents orders.number
+-- payments are not their order's total:
 SELECT count(*) FROM orders JOIN payments ON payments.order_id = orders.id WHERE amount_cents <> total_cents

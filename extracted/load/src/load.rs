@@ -80,9 +80,6 @@ pub struct Plan {
     /// Instead of a load: ask this address, too, for everything the API has, and say where the answers differ
     #[arg(long, value_name = "URL", conflicts_with = "rush")]
     pub compare: Option<String>,
-    /// A header field in which compared answers may differ, besides `date` and those of the connection
-    #[arg(long, value_name = "NAME", requires = "compare", value_delimiter = ',')]
-    pub(crate) ignore_header: Vec<String>,
 }
 
 /// One connection, and the users that take turns on it.
@@ -114,7 +111,7 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, String> 
                 plan: plan.clone(),
                 report: report.clone(),
                 over: over.clone(),
-                random: fastrand::Rng::with_seed(plan.seed.wrapping_mul(1_000_003) + u64::from(first)),
+                random: fastrand::Rng::with_seed(plan.seed.wrapping_mul(1_000_003) ^ u64::from(first)),
                 pace: plan.rate.map(|rate| pace(rate, connections)),
                 kind: Kind::Browse,
                 ledger: Ledger::default(),

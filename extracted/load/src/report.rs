@@ -24,7 +24,6 @@ pub struct Report {
     pub failures: Vec<String>,
     pub visits: BTreeMap<String, Answers>,
     answers: Answers,
-    order_answers: Answers,
     latencies_us: Vec<u32>,
     pub(crate) took: Duration,
     pub orders: usize,
@@ -39,12 +38,11 @@ pub struct Report {
 
 impl Report {
     /// Counts an answer, good or bad, in a visit of this kind.
-    pub(crate) fn answered(&mut self, kind: Kind, line: &str, server: &str, took: Duration) {
+    pub(crate) fn answered(&mut self, kind: Kind, server: &str, took: Duration) {
         self.requests += 1;
         self.latencies_us.push(took.as_micros().try_into().unwrap_or(u32::MAX));
         let kind = self.visits.entry(format!("{kind:?}").to_lowercase()).or_default();
-        let orders = line.contains(" /api/orders").then_some(&mut self.order_answers);
-        for answers in [kind, &mut self.answers].into_iter().chain(orders) {
+        for answers in [kind, &mut self.answers] {
             *answers.entry(server.to_owned()).or_default() += 1;
         }
     }
@@ -103,7 +101,6 @@ impl fmt::Display for Report {
         writeln!(f, "requests   {requests} in {:.1} s, {failed} failed", self.took.as_secs_f64())?;
         writeln!(f, "latency    p50 {:.1} ms, p99 {:.1} ms", self.latency_ms(50), self.latency_ms(99))?;
         writeln!(f, "answers    {}", shares(&self.answers))?;
-        writeln!(f, "on orders  {}", shares(&self.order_answers))?;
         for (kind, answers) in &self.visits {
             writeln!(f, "  {kind:<13}  {}", shares(answers))?;
         }

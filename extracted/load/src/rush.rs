@@ -23,55 +23,43 @@ pub async fn rush(plan: &Plan, capacity: usize) -> Result<Vec<String>, String> {
     let free = |answer: &Answer| answer.body["available"] == capacity && answer.body["sold"] == 0;
     connection.until(&stock, plan.soon, free).await?;
 
-    let (mut problems, mut sold, mut refused) = (Vec::new(), 0, 0);
+    // Each on a connection of its own.
     let order = json!({ "items": [{ "ticketId": ticket, "quantity": 1 }] });
-    let orders = buyers.clone().map(|buyer| Ask::by(buyer, "POST /api/orders").json(&order));
-    for (_, answer) in at_once(plan, orders).await? {
+    let mut orders = JoinSet::new();
+    for buyer in buyers.clone() {
+        let (connection, ask) = (Connection::to(&plan.url)?, Ask::by(buyer, "POST /api/orders").json(&order));
+        orders.spawn(async move { connection.send(&ask).await });
+    }
+    let (mut problems, mut sold, mut refused) = (Vec::new(), 0, 0);
+    for answer in orders.join_all().await {
         match answer.map(|answer| (answer.status, answer.text)) {
             Ok((201, _)) => sold += 1,
             Ok((409, _)) => refused += 1,
             other => problems.push(format!("a buyer got {other:?}")),
         }
     }
-    let wanted = (capacity.min(buyers.len()), buyers.len().saturating_sub(capacity));
-    if (sold, refused) != wanted {
-        let all = buyers.len();
+    let all = buyers.len();
+    if (sold, refused) != (capacity.min(all), all.saturating_sub(capacity)) {
         problems.push(format!("{sold} of {all} buyers got one of {capacity}, {refused} were told no"));
     }
 
     // Whoever holds one, acknowledged or not, gives it back.
-    let lists = buyers.map(|buyer| Ask::by(buyer, "GET /api/orders?limit=20"));
-    let mut given_back = Vec::new();
-    for (ask, list) in at_once(plan, lists).await? {
-        for order in list?.body["orders"].as_array().into_iter().flatten() {
+    let mut held = 0;
+    for buyer in buyers {
+        let list = connection.send(&Ask::by(buyer, "GET /api/orders?limit=20")).await?;
+        for order in list.body["orders"].as_array().into_iter().flatten() {
             if order["items"][0]["ticketId"] == ticket && order["status"] == "awaiting_payment" {
-                given_back.push(Ask { line: format!("DELETE /api/orders/{}", order["id"]), ..ask.clone() });
+                held += 1;
+                let cancel = Ask::by(buyer, format!("DELETE /api/orders/{}", order["id"]));
+                let Answer { status, text, .. } = connection.send(&cancel).await?;
+                problems
+                    .extend((status != 200).then(|| format!("cancelling was answered with {status} {text}")));
             }
         }
     }
-    if given_back.len() != sold {
-        problems.push(format!("{sold} orders were acknowledged, {} are there", given_back.len()));
-    }
-    for (_, answer) in at_once(plan, given_back).await? {
-        let Answer { status, text, .. } = answer?;
-        problems.extend((status != 200).then(|| format!("cancelling was answered with {status} {text}")));
+    if held != sold {
+        problems.push(format!("{sold} orders were acknowledged, {held} are there"));
     }
     connection.until(&stock, plan.soon, free).await?;
     Ok(problems)
-}
-
-/// Each on a connection of its own.
-async fn at_once(
-    plan: &Plan,
-    asks: impl IntoIterator<Item = Ask>,
-) -> Result<Vec<(Ask, Result<Answer, String>)>, String> {
-    let mut tasks = JoinSet::new();
-    for ask in asks {
-        let connection = Connection::to(&plan.url)?;
-        tasks.spawn(async move {
-            let answer = connection.send(&ask).await;
-            (ask, answer)
-        });
-    }
-    Ok(tasks.join_all().await)
 }

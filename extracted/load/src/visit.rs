@@ -111,32 +111,29 @@ impl Worker {
     }
 
     async fn cancel_any(&mut self) -> Option<()> {
-        let sure = !self.random.u8(..).is_multiple_of(8);
-        let Some(order) = self.any_order(|order| (order.status == "awaiting_payment") == sure) else {
-            return self.browse().await;
-        };
-        if sure {
-            return self.cancel(order).await;
+        let open = !self.random.u8(..).is_multiple_of(8);
+        match self.any_order(|order| (order.status == "awaiting_payment") == open) {
+            Some(order) => self.cancel(order).await,
+            None => self.browse().await,
         }
-        // A cancelled one stays so; a complete one refuses, if it was not cancelled for its refund.
-        let stands = self.ledger.payments.get(&order.id).is_some_and(Payment::stands);
-        let wanted: &[u16] = match &*order.status {
-            "cancelled" => &[200],
-            "complete" if stands => &[409],
-            _ => &[200, 409],
-        };
-        self.expect(&self.ask(format!("DELETE /api/orders/{}", order.id)), wanted).await.map(drop)
     }
 
     async fn cancel(&mut self, booked: Order) -> Option<()> {
-        // Its payment without an answer may have been made.
-        let paid = self.ledger.keys.contains_key(&booked.id);
+        let stands = self.ledger.payments.get(&booked.id).is_some_and(Payment::stands);
+        let allowed: &[u16] = match &*booked.status {
+            // Its payment without an answer may have been made.
+            "awaiting_payment" if self.ledger.keys.contains_key(&booked.id) => &[200, 409],
+            "awaiting_payment" | "cancelled" => &[200],
+            // A complete one refuses, if it was not cancelled for its refund.
+            "complete" if stands => &[409],
+            _ => &[200, 409],
+        };
         let ask = self.ask(format!("DELETE /api/orders/{}", booked.id));
-        let Some(answer) = self.expect(&ask, if paid { &[200, 409] } else { &[200] }).await else {
+        let Some(answer) = self.expect(&ask, allowed).await else {
             self.ledger.unsure.insert(booked.id);
             return None;
         };
-        if answer.status == 200 {
+        if answer.status == 200 && booked.status == "awaiting_payment" {
             let now: Order = self.parsed(&ask, answer.body)?;
             let wanted = Order { status: "cancelled".to_owned(), ..booked };
             self.check(now == wanted, format_args!("cancelled, wanted {wanted:?}, found {now:?}"));
@@ -250,7 +247,7 @@ impl Worker {
         let opened = self.connection.open(&ask).await;
         let stream = opened.map_err(|error| self.report().fail(format!("{}: {error}", ask.line))).ok()?;
         let from = server(stream.headers());
-        self.report().answered(self.kind, &ask.line, &from, start.elapsed());
+        self.report().answered(self.kind, &from, start.elapsed());
         self.check(stream.status() == 200, format_args!("{}: {} from {from}", ask.line, stream.status()))?;
         let (id, reading) = (order.id, tokio::spawn(stream.text()));
         let done = if self.random.bool() { self.cancel(order).await } else { self.pay(order).await };
@@ -405,7 +402,7 @@ impl Worker {
         match answer {
             Ok(answer) => {
                 let server = server(&answer.headers);
-                report.answered(self.kind, &ask.line, &server, answer.took);
+                report.answered(self.kind, &server, answer.took);
                 if allowed.contains(&answer.status) {
                     return Some(answer);
                 }

@@ -57,7 +57,9 @@ async fn strike(fault: Fault, mut request: Request, next: Next) -> Response {
         }
         Fault::Text(this, that) => {
             let (mut head, body) = next.run(request).await.into_parts();
-            head.headers.remove(CONTENT_LENGTH);
+            if this.len() != that.len() {
+                head.headers.remove(CONTENT_LENGTH);
+            }
             let told = move |chunk: Bytes| str::from_utf8(&chunk).unwrap().replace(this, that);
             Response::from_parts(head, Body::from_stream(body.into_data_stream().map_ok(told)))
         }

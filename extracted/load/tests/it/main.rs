@@ -27,7 +27,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 async fn a_good_shop_passes_with_every_kind_of_visit_here_and_in_its_database() {
     let (shop, folder) = monolith(900).await;
     let database = format!("--database={}", file(&folder));
-    let report = load(shop, &["--pay-within=15m", "--visits=1500", &database]).await;
+    let report = load(shop, &["--pay-within=15m", "--visits=800", &database]).await;
     assert!(report.is_clean(), "{report}");
     assert!(report.payments > 10 && report.refunded > 0 && report.newcomers > 0, "{report}");
     assert_eq!(report.visits.len(), 12, "{report}");
@@ -39,7 +39,7 @@ async fn a_good_shop_passes_with_every_kind_of_visit_here_and_in_its_database() 
 async fn orders_that_expire_are_no_failure() {
     let (shop, _folder) = monolith(3).await;
     let report = load(shop, &["--only=order,read,cancel,pay", "--duration=4s", "--pay-within=3s"]).await;
-    assert!(report.is_clean() && report.orders > 50, "{report}");
+    assert!(report.is_clean() && report.orders > 5, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn each_fault_is_caught() {
         let shop = planted(shop.clone(), fault, begins, ends);
         let (only, first) = (format!("--only={kinds}"), format!("--first-user={}", 1 + nth * 20));
         loads.spawn(async move {
-            let report = load(shop, &[&only, &first, "--soon=300ms", "--visits=40"]).await;
+            let report = load(shop, &[&only, &first, "--users=4", "--soon=300ms", "--visits=40"]).await;
             assert!(!report.is_clean(), "{begins}{ends} {expected}");
             assert!(format!("{:?} {report}", report.failures).contains(expected), "{begins}{ends}: {report}");
         });
@@ -93,14 +93,13 @@ async fn a_rush_sells_what_there_is_and_gives_it_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comparison_finds_the_byte_that_differs() {
     let (shop, _folder) = monolith(900).await;
-    let changed =
-        planted(shop.clone(), Fault::Text("\"available\":", "\"available\": "), "GET /api/tickets/", "");
-    let plan = plan(&serve(shop.clone()).await, &["--compare=_", "--ignore-header=content-length"]);
+    let changed = planted(shop.clone(), Fault::Text("availa", "Availa"), "GET /api/tickets/", "");
+    let plan = plan(&serve(shop.clone()).await, &[]);
     let (asked, differences) = compare(&plan, &serve(shop).await).await.unwrap();
     assert!(asked > 100 && differences.is_empty(), "{differences:#?}");
     let (_, differences) = compare(&plan, &serve(changed).await).await.unwrap();
     assert_eq!(differences.len(), 2, "{differences:#?}");
-    assert!(differences[0].starts_with("GET /api/tickets/3/availability as -: "), "{differences:#?}");
+    assert!(differences[0].starts_with("- GET /api/tickets/3/availability: "), "{differences:#?}");
 }
 
 /// One row of each kind that must not be.
