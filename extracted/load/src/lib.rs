@@ -7,10 +7,10 @@
 //! | `client` | one HTTP connection |
 //! | `visit`: `Kind` | what one virtual user does, and what it expects |
 //! | `ledger` | every acknowledged write, and the check through the API |
-//! | [`audit()`] | the check inside the databases |
+//! | `audit`: [`audit()`] | the check inside the databases |
 //! | `report`: [`Report`] | counts, latencies, what was seen |
-//! | [`rush()`] | many buyers at once for few tickets |
-//! | [`compare()`] | two addresses asked for the same: where they differ |
+//! | `rush`: [`rush()`] | many buyers at once for few tickets |
+//! | `compare`: [`compare()`] | two addresses asked for the same: where they differ |
 
 mod audit;
 mod client;
