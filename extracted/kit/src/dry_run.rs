@@ -45,9 +45,16 @@ impl<S: Send + Sync> FromRequestParts<S> for DryRun {
     }
 }
 
-/// A layer for routes whose every handler takes a [`DryRun`] and keeps to it.
-pub async fn honour(request: Request, next: Next) -> Response {
+/// Marks a request that wants nothing to be kept, on routes that keep to it: it need not find the writer.
+#[derive(Clone, Copy)]
+pub(crate) struct Honoured;
+
+/// A layer, outside the gate, for routes whose every handler takes a [`DryRun`] and keeps to it.
+pub async fn honour(mut request: Request, next: Next) -> Response {
     let DryRun(asked) = DryRun::of(&request);
+    if asked {
+        request.extensions_mut().insert(Honoured);
+    }
     let mut response = match *request.method() {
         Method::OPTIONS if asked => StatusCode::NO_CONTENT.into_response(),
         _ => next.run(request).await,

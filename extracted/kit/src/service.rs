@@ -58,7 +58,7 @@ pub struct Options {
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// The own database: a `SQLite` file, made when missing, or `postgres://...`
-    #[arg(long, env = "DATABASE_URL")]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database: String,
     /// The monolith: asked for sessions, and the other side of every hand-over
     #[arg(long, env = "LEGACY_URL", default_value = "http://127.0.0.1:3000")]
@@ -72,7 +72,7 @@ pub struct Options {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Events {
     /// `http`, or the NATS server as `nats://HOST:PORT`
-    #[arg(long, env = "BUS", default_value = "http")]
+    #[arg(long, env = "BUS", hide_env_values = true, default_value = "http")]
     pub bus: Bus,
     /// Who gets every event over HTTP; once for each
     #[arg(long = "subscriber", env = "SUBSCRIBERS", value_delimiter = ',')]

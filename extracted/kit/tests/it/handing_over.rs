@@ -108,7 +108,7 @@ async fn who_cannot_catch_up_does_not_become_the_writer() {
     }
 }
 
-/// Routes of ours are not for strangers, and a replica passes on what would write.
+/// Routes of ours are not for strangers, and a replica passes on what would write. What nobody keeps to is no dry run.
 #[tokio::test]
 async fn a_replica_passes_writes_on_and_reads_itself() {
     for place in places().await {
@@ -117,6 +117,13 @@ async fn a_replica_passes_writes_on_and_reads_itself() {
         let trial = Trial::open(&place, &Carrier::Http, &legacy, notes::service).await;
         assert_eq!(trial.post(0, "/notes", &json!({})).await, (418, json!({"told": "by legacy"})));
         assert_eq!(trial.get(0, "/notes").await, (200, json!([])));
+        let dry_run =
+            trial.request(Method::POST, "/notes").header("banyan-shadow", "dry-run").send().await.unwrap();
+        assert_eq!((dry_run.status().as_u16(), dry_run.headers().get("banyan-shadow")), (418, None));
+        let metrics = trial.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        let counted =
+            r#"boxoffice_requests_total{code_class="2xx",method="GET",route="/notes",service="notes"} 1"#;
+        assert!(metrics.contains(counted), "{metrics}");
         let forwarded = trial.request(Method::GET, "/internal/writers").header("x-forwarded-for", "1.2.3.4");
         assert_eq!(forwarded.send().await.unwrap().status(), 404);
     }
