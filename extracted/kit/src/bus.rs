@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long to wait after something failed.
 const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: i64 = 100;
+/// A transaction of the subscriber is as long as this many take: others want to write in between.
+const AT_ONCE: usize = 25;
 
 /// Which bus.
 #[derive(Clone, Debug, Default)]

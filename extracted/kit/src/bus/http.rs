@@ -11,12 +11,10 @@ use axum::{
 };
 use reqwest::Url;
 
-use super::{Outbox, PAUSE, Row};
+use super::{AT_ONCE, Outbox, PAUSE, Row};
 use crate::{inbox::Inbox, service::internal};
 
 const BODY_MAX: usize = 16 * 1024 * 1024;
-/// A transaction of the subscriber is as long as this many take: others want to write in between.
-const AT_ONCE: usize = 25;
 /// A subscriber that has not answered by then gets them again.
 const TIMEOUT: Duration = Duration::from_secs(30);
 

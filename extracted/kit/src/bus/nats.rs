@@ -14,11 +14,8 @@ use futures_util::{StreamExt, future::try_join_all};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Outbox, PAUSE, Row};
-use crate::{
-    database::without_password,
-    inbox::{Inbox, Receipt},
-};
+use super::{AT_ONCE, Outbox, PAUSE, Row};
+use crate::{database::without_password, inbox::Inbox};
 
 const STREAM: &str = "BOXOFFICE";
 const SUBJECTS: &str = "bo.v1.";
@@ -103,14 +100,15 @@ async fn listen(stream: &stream::Stream, name: &str, subject: &str, inbox: &Inbo
             },
         )
         .await?;
-    let mut messages = consumer.messages().await?;
-    while let Some(message) = messages.next().await {
-        let message = message?;
-        let kind = match inbox.receive(&message.payload).await {
-            Receipt::Done => AckKind::Ack,
-            Receipt::Again => AckKind::Nak(Some(PAUSE)),
-        };
-        message.ack_with(kind).await?;
+    let mut messages = consumer.messages().await?.ready_chunks(AT_ONCE);
+    while let Some(arrived) = messages.next().await {
+        let arrived = arrived.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let raw: Vec<&[u8]> = arrived.iter().map(|message| message.payload.as_ref()).collect();
+        let taken = inbox.receive_all(&raw).await;
+        for (place, message) in arrived.iter().enumerate() {
+            let kind = if place < taken { AckKind::Ack } else { AckKind::Nak(Some(PAUSE)) };
+            message.ack_with(kind).await?;
+        }
     }
     Err(format!("the consumer {durable} has ended").into())
 }
