@@ -1,4 +1,5 @@
-//! Carries the outbox to whoever listens: by HTTP or by NATS `JetStream`. At least once, never lost.
+//! Carries the outbox to whoever listens, at least once: by HTTP or by NATS `JetStream`. An event that its listener cannot
+//! handle after ten tries is kept there, among the dead letters; nothing sends it again.
 
 mod http;
 mod nats;

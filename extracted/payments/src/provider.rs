@@ -1,5 +1,5 @@
-//! The payment provider: a fake one. Like real ones it takes the order as idempotency key: to charge an order again, after
-//! a crash, is to hear what became of the first time.
+//! The payment provider: a fake one that keeps no books. A real one is given the order as idempotency key, so that to charge
+//! an order again, after a crash, is to hear what became of the first time; trying again rests on that.
 
 use std::time::Duration;
 
