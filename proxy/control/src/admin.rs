@@ -42,7 +42,10 @@ mod answers;
 mod connections;
 mod guard;
 mod mismatches;
+mod orders;
 mod rate;
+#[allow(dead_code, reason = "the pages of the dashboard use it")]
+pub(crate) mod session;
 
 use std::fmt;
 use std::io;
@@ -58,10 +61,13 @@ use axum::routing::{get, post};
 use banyan_gateway::{CertificateFiles, Gateway, Tls, TlsError, TlsSettings};
 use tokio::sync::{mpsc, watch};
 
+use crate::actions::Actions;
+use crate::board::BoardMaker;
 use crate::counts::Counts;
 use crate::evidence::EvidenceHandle;
 use crate::metrics::{Metrics, Scrape};
 use crate::reload::ReloadHandle;
+use crate::timeline::Timeline;
 use crate::upgrade::UpgradeOrder;
 use crate::view::View;
 use guard::Guard;
@@ -168,6 +174,12 @@ pub(crate) struct Sources {
     pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) upgrades: mpsc::Sender<UpgradeOrder>,
+    #[allow(dead_code, reason = "the pages of the dashboard use it")]
+    pub(crate) timeline: Timeline,
+    #[allow(dead_code, reason = "the pages of the dashboard use it")]
+    pub(crate) board: BoardMaker,
+    #[allow(dead_code, reason = "the pages of the dashboard use it")]
+    pub(crate) actions: Actions,
 }
 
 /// The running admin listener; ends when dropped.

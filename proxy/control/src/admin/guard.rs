@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use super::AdminOptions;
 use super::answers::Refused;
 use super::rate::Rate;
+use super::session::{May, Viewer};
 use crate::metrics::Metrics;
 
 /// The rules of one listener.
@@ -119,9 +120,12 @@ fn changes(method: &Method, path: &str) -> bool {
 }
 
 /// Refuses what the rules do not allow, before any handler.
-pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let mut response = match guard.judge(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(Viewer { may: May::NoToken, session: None });
+            next.run(request).await
+        }
         Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();

@@ -13,8 +13,10 @@ use prometheus::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{RunError, RunOptions};
+use crate::actions::Actions;
 use crate::admin::{self, Admin, Phase, Sources};
 use crate::api;
+use crate::board::BoardMaker;
 use crate::evidence::{self, EvidenceKeeper};
 use crate::handover::{Lent, Predecessor, Program, Successor, UpgradeError};
 use crate::history::{History, Place};
@@ -23,6 +25,7 @@ use crate::metrics::{Metrics, Scrape};
 use crate::reload::{ReloadHandle, Reloader};
 use crate::state_dir;
 use crate::swap::Swap;
+use crate::timeline::Timeline;
 use crate::upgrade::{Upgrade, UpgradeOrder, UpgradeRefused};
 use crate::view::View;
 
@@ -130,6 +133,9 @@ impl Proxy {
             metrics,
             phase: phase_seen,
             upgrades: orders_in,
+            timeline: Timeline::default(),
+            board: BoardMaker { view: view.clone() },
+            actions: Actions {},
         };
         let admin = Admin::start(bound, options.admin, sources).map_err(RunError::System)?;
         let (stop, ended) = serving.map_or_else(|| start_gateway(&gateway), Ok)?;
