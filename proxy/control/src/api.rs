@@ -307,6 +307,10 @@ pub struct HistoryEntry {
     pub why: Option<String>,
     /// One line per change, for people: `orders-read 25 % -> 50 %`.
     pub changes: Vec<String>,
+    /// The route of each line of `changes`, in order; empty where a line is of something else. May be shorter, and is
+    /// missing in histories of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
 }
 
 /// What made a swap of the table.

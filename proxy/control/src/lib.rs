@@ -12,6 +12,7 @@
 //! - `edit`: changes one value of the files, for a command.
 //! - `admin`: the listener of `/metrics`, health and `/api/v1`. `api`: its JSON, shared with the commands.
 //! - `timeline`: what each route answered during the last day, every ten seconds. `board`: every route in one line.
+//!   `ranges`: longer ones, asked of Prometheus. `marks`: which swaps touched a route.
 //! - `actions`: shift, rollback and undo from within the process, for the dashboard.
 //! - `counts`: what each route's arms answered since it was last changed.
 //! - `evidence`: what comparisons of shadowed requests found, kept across a restart.
@@ -38,8 +39,10 @@ mod files;
 mod handover;
 mod history;
 mod load;
+mod marks;
 mod metrics;
 mod places;
+mod ranges;
 mod reload;
 mod run;
 mod service_manager;
@@ -64,6 +67,8 @@ pub use handover::HandoverError;
 pub use history::{file_set, kept_set};
 pub use load::{LoadError, Loaded, Source, load, load_to_serve};
 pub use prometheus::Registry;
+pub use ranges::PrometheusOptions;
 pub use run::{Addresses, ExitReason, Proxy, RunError, RunOptions, run};
 pub use state_dir::StateDirError;
+pub use timeline::SAMPLE_EVERY;
 pub use undo::{FileChange, Undo, UndoRefusal, undo};

@@ -289,6 +289,7 @@ mod tests {
             who: "ann".to_owned(),
             why: None,
             changes: Vec::new(),
+            routes: Vec::new(),
         }
     }
 

@@ -193,6 +193,7 @@ mod tests {
             who: "file".to_owned(),
             why: None,
             changes: Vec::new(),
+            routes: Vec::new(),
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use banyan_control::{
     AccessLogTarget, AdminError, AdminOptions, CertificateFiles, Drained, ExitReason,
-    Limits as GatewayLimits, LoadError, Registry, RunError, RunOptions, Settings as Gateway, Source,
-    StartError, TlsSettings,
+    Limits as GatewayLimits, LoadError, Registry, RunError, RunOptions, SAMPLE_EVERY, Settings as Gateway,
+    Source, StartError, TlsSettings,
 };
 
 use crate::admin::HTTPS;
@@ -44,6 +44,8 @@ pub(super) fn perform(args: RunArgs, settings: &Settings) -> Result<Exit, Failur
         },
         state_dir: process.state_dir,
         unready_before_stop: process.unready_before_stop.map_or(Duration::ZERO, |time| time.0),
+        sample_every: SAMPLE_EVERY,
+        prometheus: None,
     };
     let next = match options.source {
         Source::File(_) => "banyan check",

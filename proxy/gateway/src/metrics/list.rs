@@ -224,6 +224,12 @@ pub const METRICS: &[MetricInfo] = &[
         "Samples of comparisons not kept, by reason.",
         &["reason"],
     ),
+    counter(
+        "banyan_timeline_samples_dropped_total",
+        "Samples of routes that the dashboard's own history lost, by reason.",
+        &["reason"],
+    ),
+    gauge("banyan_timeline_bytes", "Memory of the dashboard's own history.", &[]),
     counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", &[]),
     gauge("process_open_fds", "Number of open file descriptors.", &[]),
     gauge("process_max_fds", "Maximum number of open file descriptors.", &[]),
