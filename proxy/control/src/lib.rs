@@ -71,4 +71,4 @@ pub use ranges::PrometheusOptions;
 pub use run::{Addresses, ExitReason, Proxy, RunError, RunOptions, run};
 pub use state_dir::StateDirError;
 pub use timeline::SAMPLE_EVERY;
-pub use undo::{FileChange, Undo, UndoRefusal, undo};
+pub use undo::{FileChange, Undo, UndoRefusal, undo, undone};

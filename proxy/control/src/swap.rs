@@ -22,8 +22,7 @@ use crate::load::{self, whole_file};
 use crate::metrics::Metrics;
 use crate::timeline::Timeline;
 use crate::view::View;
-pub(crate) use floor::NoSuchRoute;
-use floor::{floored, pinned};
+pub(crate) use floor::{NoSuchRoute, floored, pinned};
 use start::entry_of_start;
 
 /// The one place that puts tables in force. Lives on the reload thread.

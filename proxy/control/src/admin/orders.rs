@@ -13,7 +13,7 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use banyan_routes::Share;
+use banyan_routes::{RouteTable, Share};
 
 use super::Sources;
 use super::answers::{Body, Refused, bad_request, printable};
@@ -66,7 +66,7 @@ async fn ordered(
 ) -> Result<Response, Refused> {
     let plan = form.get("plan").unwrap_or_default().to_owned();
     let why = form.get("why").map(printable);
-    let (confirm, done_at) = (confirm_page(&order), page(&order));
+    let (confirm, done_at) = (confirm_page(&order), page(&order, &sources.gateway.table()));
     let who = session.who.to_string();
     let result = off_thread(move || sources.actions.carry_out(&order, &plan, &who, why.as_deref())).await?;
     let (flash, next) = match result {
@@ -99,13 +99,15 @@ pub(crate) fn share(written: &str) -> Option<Share> {
     Share::from_thousandths(thousandths)
 }
 
-/// Where what was done can be seen.
-fn page(order: &Order) -> String {
+/// Where what was done can be seen: a cohort has no page.
+fn page(order: &Order, table: &RouteTable) -> String {
     match order {
-        Order::Shift { route, .. } | Order::Rollback { route: Some(route), .. } => {
-            format!("/routes/{}", in_path(route))
+        Order::Shift { route: name, .. } | Order::Rollback { route: Some(name), .. }
+            if table.routes().iter().any(|route| route.name == *name) =>
+        {
+            format!("/routes/{}", in_path(name))
         }
-        Order::Rollback { route: None, .. } | Order::Undo => "/".to_owned(),
+        _ => "/".to_owned(),
     }
 }
 
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn names_find_their_way_into_addresses() {
         let order = Order::Shift { route: "a b/ü&c".to_owned(), percent: Share::ALL, lift_floor: false };
-        assert_eq!(page(&order), "/routes/a%20b%2F%C3%BC%26c");
+        assert_eq!(in_path("a b/ü&c"), "a%20b%2F%C3%BC%26c");
         assert_eq!(confirm_page(&order), "/actions/shift?route=a+b%2F%C3%BC%26c&percent=100");
     }
 }

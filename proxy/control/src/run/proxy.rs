@@ -119,7 +119,8 @@ impl Proxy {
         let from = (loaded.files, loaded.text_hash, loaded.report);
         let timeline = Timeline::new(options.sample_every);
         let keeping = (history, timeline.clone());
-        let swap = Swap::start(gateway.clone(), table, from, options.variables, metrics.clone(), keeping);
+        let variables = options.variables;
+        let swap = Swap::start(gateway.clone(), table, from, variables.clone(), metrics.clone(), keeping);
         let (view, counts) = (swap.view(), swap.counts());
         let main = match options.source {
             Source::File(path) => Some(path),
@@ -151,7 +152,7 @@ impl Proxy {
             timeline,
             ranges: options.prometheus.map(Ranges::new),
             sessions: bound.sessions(&options.admin).map_err(RunError::System)?,
-            actions: Actions {},
+            actions: Actions::new(gateway.clone(), view.clone(), reload.clone(), variables),
         };
         let admin = Admin::start(bound, options.admin, sources).map_err(RunError::System)?;
         let (stop, ended) = serving.map_or_else(|| start_gateway(&gateway), Ok)?;

@@ -13,6 +13,9 @@ const COMPARED: usize = SHARE_DECISIONS + 2;
 const MISMATCHES: usize = COMPARED + 1;
 const NUMBERS: usize = MISMATCHES + 1;
 
+/// Where the decisions of an arm are that the share made.
+const SHARED: [(usize, Arm); 2] = [(SHARE_DECISIONS, Arm::Legacy), (SHARE_DECISIONS + 1, Arm::Candidate)];
+
 /// Who answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arm {
@@ -72,7 +75,7 @@ impl Sample {
 
     /// Answers of one arm.
     pub(super) fn requests(&self, arm: Arm) -> u64 {
-        self.buckets(arm).iter().sum()
+        self.buckets(arm).iter().fold(0, |sum, more| sum.saturating_add(*more))
     }
 
     /// Failures of one arm among what it was asked: a request that fell back was asked of the candidate.
@@ -112,15 +115,28 @@ impl Sample {
         buckets
     }
 
-    /// How many of its numbers are not zero.
-    pub(super) fn numbers(&self) -> usize {
-        self.0.iter().filter(|number| **number > 0).count()
+    /// As it is written: an arm whose decisions are its answers, as they mostly are, has no number for them.
+    fn folded(mut self) -> Self {
+        for (place, arm) in SHARED {
+            let decisions = self.0[place];
+            self.0[place] = if decisions == self.requests(arm) { 0 } else { decisions.saturating_add(1) };
+        }
+        self
     }
 
-    /// Writes the numbers that are not zero.
+    fn unfolded(mut self) -> Self {
+        for (place, arm) in SHARED {
+            self.0[place] = self.0[place].checked_sub(1).unwrap_or_else(|| self.requests(arm));
+        }
+        self
+    }
+
+    /// Writes how many of its numbers are not zero, twice that, and those.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let folded = self.folded();
+        write_number(2 * folded.0.iter().filter(|number| **number > 0).count() as u64, out);
         let mut next = 0;
-        for (place, number) in self.0.iter().enumerate().filter(|(_, number)| **number > 0) {
+        for (place, number) in folded.0.iter().enumerate().filter(|(_, number)| **number > 0) {
             let (gap, value) = ((place - next) as u64, number - 1);
             next = place + 1;
             let high = u8::try_from(gap).map_or(ESCAPE, |gap| gap.min(ESCAPE));
@@ -150,7 +166,7 @@ impl Sample {
             *sample.0.get_mut(place)? = value.checked_add(1)?;
             next = place + 1;
         }
-        Some(sample)
+        Some(sample.unfolded())
     }
 }
 

@@ -247,13 +247,15 @@ fn a_day_is_remembered_and_no_more() {
 
 #[test]
 fn the_oldest_hour_goes_when_there_is_no_room() {
-    let timeline = Timeline::with_memory(SAMPLE_EVERY, 60_000);
-    let (table, mut lost) = (table(&[20, 20, 20, 20]), 0);
-    for tick in 0..REMEMBERED {
-        let all: Vec<_> =
-            (0..4).map(|route| counts(&format!("r{route}"), 37 * tick * route, 11 * tick)).collect();
+    const BYTES: usize = 60_000;
+    const HOURS: u64 = 12;
+    let timeline = Timeline::with_memory(SAMPLE_EVERY, BYTES);
+    let (table, mut lost, mut traffic) = (table(&[20, 20, 20, 20]), 0, Traffic(1));
+    let mut all: Vec<_> = (0..4).map(|route| counts(&format!("r{route}"), 0, 0)).collect();
+    for tick in 0..HOURS * HOUR {
+        all.iter_mut().for_each(|counts| traffic.tick(counts, 20));
         let taken = timeline.take(at(BEGIN + tick), &all, &table);
-        assert!(taken.bytes <= 60_000, "{}", taken.bytes);
+        assert!(taken.bytes <= BYTES, "{}", taken.bytes);
         if let Some((why, samples)) = taken.lost {
             assert_eq!(why, Lost::Memory);
             lost += samples;
@@ -261,7 +263,7 @@ fn the_oldest_hour_goes_when_there_is_no_room() {
     }
     assert!(lost > 0 && lost.is_multiple_of(4), "whole hours of every route: {lost}");
     let held: u64 = timeline.known().tracks.values().map(Track::samples).sum();
-    assert_eq!(held + lost, 4 * (REMEMBERED - 1), "what is not there is counted");
+    assert_eq!(held + lost, 4 * (HOURS * HOUR - 1), "what is not there is counted");
 }
 
 /// Numbers that look like traffic, the same each time.
