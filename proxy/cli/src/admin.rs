@@ -2,7 +2,7 @@
 //!
 //! - `authorities`: whom it believes, with TLS.
 
-pub(crate) pub(crate) mod authorities;
+pub(crate) mod authorities;
 
 use std::fmt::{self, Write as _};
 use std::path::Path;

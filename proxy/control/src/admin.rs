@@ -11,6 +11,8 @@
 //! | `GET /api/v1/board` | all of it in one answer: totals, and a row per route; with an `ETag` |
 //! | `GET /api/v1/series` | one route over time: `?route=..&from=..&to=..&points=..` |
 //! | `GET /api/v1/progress` | routes and requests off the monolith over time: `?from=..&points=..` |
+//! | `GET /api/v1/plan` | what a shift, rollback or undo would do: `?action=shift&route=..&percent=..` |
+//! | `GET /api/v1/session` | what a browser's session may, and the number that its forms carry |
 //! | `POST /api/v1/explain` | which route and arm a request gets, and why |
 //! | `POST /api/v1/reload` | loads the files now, answers with the report |
 //! | `GET /api/v1/history` | swaps, newest first; `?limit=20` |
@@ -292,6 +294,8 @@ fn router(sources: Sources, guard: Guard) -> Router {
         .route("/board", get(over_time::board))
         .route("/series", get(over_time::series))
         .route("/progress", get(over_time::progress))
+        .route("/plan", get(orders::plan))
+        .route("/session", get(session::session))
         .route("/explain", post(answers::explain))
         .route("/reload", post(answers::reload))
         .route("/history", get(answers::history))

@@ -264,8 +264,7 @@ impl Timeline {
         points_max: usize,
     ) -> Series {
         let steps = series::Steps::new((clock::ms(from), clock::ms(to)), points_max, self.every_ms);
-        let problem = Some("no sample of this route yet".to_owned());
-        Series { problem, ..series::series(route, &Track::default(), &steps) }
+        series::series(route, &Track::default(), &steps)
     }
 
     /// The burn-down since `from`, at most so many points.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use banyan_control::{
     AccessLogTarget, AdminError, AdminOptions, CertificateFiles, Drained, ExitReason,
-    Limits as GatewayLimits, LoadError, PrometheusOptions, Registry, RunError, RunOptions, SAMPLE_EVERY, Settings as Gateway,
-    Source, StartError, TlsSettings,
+    Limits as GatewayLimits, LoadError, PrometheusOptions, Registry, RunError, RunOptions, SAMPLE_EVERY,
+    Settings as Gateway, Source, StartError, TlsSettings,
 };
 
 use crate::admin::{HTTPS, authorities};
@@ -186,13 +186,14 @@ fn admin_certificate(process: &Process, address: &str) -> Result<Option<Certific
 
 /// An address of Prometheus, and a client that believes the authorities of the system.
 fn prometheus(url: &str) -> Result<PrometheusOptions, Failure> {
-    let usage = |message: String| {
-        Failure::new(Exit::Usage, message).hint("--prometheus http://127.0.0.1:9090")
-    };
+    let usage =
+        |message: String| Failure::new(Exit::Usage, message).hint("--prometheus http://127.0.0.1:9090");
     let parsed: http::Uri = url.parse().map_err(|error| usage(format!("`--prometheus {url}`: {error}")))?;
     let is_https = parsed.scheme_str() == Some("https");
     if (!is_https && parsed.scheme_str() != Some("http")) || parsed.host().is_none_or(str::is_empty) {
-        return Err(usage(format!("`--prometheus {url}` is no address that begins with `http://` or `https://`")));
+        return Err(usage(format!(
+            "`--prometheus {url}` is no address that begins with `http://` or `https://`"
+        )));
     }
     let config = ureq::Agent::config_builder().tls_config(authorities::tls(None, is_https)?).build();
     Ok(PrometheusOptions { url: url.to_owned(), agent: config.into() })

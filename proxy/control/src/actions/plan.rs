@@ -2,6 +2,7 @@
 
 use banyan_routes::{FileSet, RouteChange, RouteTable, Share, SourceFile, diff};
 use diffy::DiffOptions;
+use serde::Serialize;
 
 use super::{Actions, LOCK_WAIT_OF_PLAN, Order, Refusal, Stop, Worked, left_alone};
 use crate::api::Rollback;
@@ -10,7 +11,7 @@ use crate::edit;
 use crate::swap::{floored, pinned};
 
 /// What an order comes to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Planned {
     /// For people: `orders`, `cohort checkout`, `every share`, `the last change`.
     pub(crate) title: String,
@@ -33,7 +34,7 @@ pub(crate) struct Planned {
 }
 
 /// The clients of one route move.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Move {
     pub(crate) route: String,
     /// Percent now.

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::proxy::Busy;
 use crate::edit::{EditError, NotInForce};
 
 /// Why nothing was done, and how to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Refusal {
     /// `no-such-route`, `unchanged`, `changed-meanwhile`, `locked`, `cannot-write`, `invalid`, `store`, `floor`,
     /// `not-in-force`, `timed-out`, `nothing-to-undo`, `no-file`, `busy`.

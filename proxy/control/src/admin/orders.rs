@@ -10,16 +10,21 @@
 //! (`/actions/shift?route=..&percent=..`, `/actions/rollback?route=..`, `/actions/undo`) when refused; what came of it is
 //! the session's flash. The confirm pages (`GET`) are the dashboard's.
 
-use axum::Extension;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::Response;
+use axum::{Extension, Json};
 use banyan_routes::{RouteTable, Share};
 
+use serde::Deserialize;
+use serde_json::json;
+
 use super::Sources;
-use super::answers::{Body, Refused, bad_request, printable};
+use super::answers::{Answer, Body, Refused, bad_request, printable};
 use super::mismatches::off_thread;
 use super::session::{Flash, Form, SessionView, Viewer, see_other};
 use crate::actions::{Done, Order, Refusal};
+use crate::api::API_VERSION;
 
 pub(super) async fn shift(
     State(sources): State<Sources>,
@@ -56,6 +61,40 @@ pub(super) async fn undo(
 ) -> Result<Response, Refused> {
     let (form, session) = Form::of_session(body, &viewer)?;
     ordered(sources, Order::Undo, &form, session).await
+}
+
+/// `?action=shift&route=orders&percent=25`: what would happen, and the token of the plan.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanQuery {
+    action: String,
+    route: Option<String>,
+    percent: Option<String>,
+    #[serde(default)]
+    lift_floor: bool,
+    #[serde(default)]
+    force: bool,
+}
+
+/// What a confirm page shows, for programs. Touches nothing.
+pub(super) async fn plan(
+    State(sources): State<Sources>,
+    query: Result<Query<PlanQuery>, QueryRejection>,
+) -> Answer<serde_json::Value> {
+    let Query(query) = query.map_err(|problem| bad_request("query", problem.body_text()))?;
+    let PlanQuery { action, route, percent, lift_floor, force } = query;
+    let wanted = |name: &str| bad_request("query", format!("`{action}` wants `{name}`"));
+    let order = match action.as_str() {
+        "shift" => {
+            let percent = percent.as_deref().and_then(share).ok_or_else(|| wanted("percent"))?;
+            Order::Shift { route: route.ok_or_else(|| wanted("route"))?, percent, lift_floor }
+        }
+        "rollback" => Order::Rollback { route, force },
+        "undo" => Order::Undo,
+        _ => return Err(bad_request("query", "`action` is `shift`, `rollback` or `undo`".to_owned())),
+    };
+    let planned = off_thread(move || sources.actions.plan(&order)).await?;
+    Ok(Json(json!({ "version": API_VERSION, "plan": planned })))
 }
 
 async fn ordered(

@@ -17,16 +17,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use super::answers::{Body, Refused, bad_request, failed, printable};
 use super::rate::Rate;
 use super::{AdminOptions, Sources};
+use crate::api::API_VERSION;
 use crate::files::bytes_hash;
 
 /// Sessions at a time; the oldest gives way.
@@ -48,7 +50,6 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Viewer {
     /// What the page may offer.
-    #[allow(dead_code, reason = "the pages of the dashboard use it")]
     pub(crate) may: May,
     /// The session; none without one.
     pub(crate) session: Option<SessionView>,
@@ -84,13 +85,15 @@ impl SessionView {
     /// What came of the last action. It is told once: to the page that shows it.
     #[allow(dead_code, reason = "the pages of the dashboard use it")]
     pub(crate) fn take_flash(&self) -> Option<Flash> {
-        self.sessions.kept().iter_mut().find(|kept| kept.key == self.key)?.flash.take()
+        self.kept(|kept| kept.flash.take()).flatten()
     }
 
     pub(super) fn set_flash(&self, flash: Flash) {
-        if let Some(kept) = self.sessions.kept().iter_mut().find(|kept| kept.key == self.key) {
-            kept.flash = Some(flash);
-        }
+        self.kept(|kept| kept.flash = Some(flash));
+    }
+
+    fn kept<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+        self.sessions.kept().iter_mut().find(|kept| kept.key == self.key).map(with)
     }
 }
 
@@ -324,6 +327,23 @@ pub(super) async fn sign_in(State(sources): State<Sources>, body: Body) -> Resul
     Ok(([(SET_COOKIE, sessions.cookie(&id))], see_other(next)).into_response())
 }
 
+/// What a page knows of its viewer, for programs. The flash stays.
+pub(super) async fn session(Extension(viewer): Extension<Viewer>) -> Json<serde_json::Value> {
+    let may = match viewer.may {
+        May::NoToken => "no-token",
+        May::ReadToken => "read-token",
+        May::ReadOnly => "read-only",
+        May::NotSignedIn => "not-signed-in",
+        May::Change => "change",
+    };
+    let session = viewer.session.map(|session| {
+        let flash = session.kept(|kept| kept.flash.clone()).flatten();
+        let flash = flash.map(|flash| json!({ "is_good": flash.is_good, "lines": flash.lines }));
+        json!({ "who": &*session.who, "csrf": &*session.csrf, "flash": flash })
+    });
+    Json(json!({ "version": API_VERSION, "may": may, "session": session }))
+}
+
 pub(super) async fn sign_out(
     State(sources): State<Sources>,
     Extension(viewer): Extension<Viewer>,
@@ -356,6 +376,42 @@ fn random() -> Result<String, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sessions() -> Sessions {
+        let options = AdminOptions {
+            address: ([127, 0, 0, 1], 0).into(),
+            token: Some("token".to_owned()),
+            read_token: None,
+            read_only: false,
+            hosts: Vec::new(),
+            certificate: None,
+        };
+        Sessions::new(&options, 9900)
+    }
+
+    fn with_cookie(id: &str) -> HeaderMap {
+        let cookie = format!("banyan-session-9900={id}").try_into();
+        cookie.map(|cookie| HeaderMap::from_iter([(COOKIE, cookie)])).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_oldest_session_gives_way() {
+        let sessions = sessions();
+        let begin = |_| sessions.begin("ann", Right::Change).unwrap_or_default();
+        let ids: Vec<String> = (0..=SESSIONS_MAX).map(begin).collect();
+        let is_known = |id: &String| sessions.of(&with_cookie(id)).is_some();
+        assert!(!is_known(&ids[0]) && ids[1..].iter().all(is_known));
+        assert_eq!(sessions.kept().len(), SESSIONS_MAX);
+    }
+
+    #[test]
+    fn a_session_ends_in_time() {
+        let sessions = sessions();
+        let id = sessions.begin("ann", Right::Change).unwrap_or_default();
+        assert!(sessions.of(&with_cookie(&id)).is_some());
+        sessions.kept()[0].until = Instant::now();
+        assert!(sessions.of(&with_cookie(&id)).is_none());
+    }
 
     #[test]
     fn another_site_is_no_path_of_ours() {

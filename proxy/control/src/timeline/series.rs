@@ -84,6 +84,7 @@ pub(super) fn series(route: &str, track: &Track, steps: &Steps) -> Series {
         let share = track.share_at(steps.end(place)).filter(|_| point.samples > 0);
         share.map(|share| tidied(share.ratio()))
     });
+    let is_empty = points.iter().all(|point| point.samples == 0);
     Series {
         version: API_VERSION,
         route: route.to_owned(),
@@ -92,7 +93,7 @@ pub(super) fn series(route: &str, track: &Track, steps: &Steps) -> Series {
         step_seconds: (steps.step * steps.every_ms).div_ceil(1000),
         source: "memory".to_owned(),
         memory_since: None,
-        problem: None,
+        problem: is_empty.then(|| "no sample of this route at that time".to_owned()),
         times: (0..steps.count).map(|place| steps.seconds_at(steps.end(place))).collect(),
         configured_share: configured.collect(),
         observed_share: column(&|point| point.sum.observed_share()),

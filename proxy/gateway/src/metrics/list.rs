@@ -240,4 +240,4 @@ pub const METRICS: &[MetricInfo] = &[
 ];
 
 /// How many of [`METRICS`], from the first, are those of the request path.
-pub(super) const OURS: usize = METRICS.len() - 8 - 7;
+pub(super) const OURS: usize = METRICS.len() - 10 - 7;
