@@ -219,48 +219,12 @@ impl Actions {
                 }
                 (plan, holder.company(route).into_iter().collect(), Vec::new())
             }
-            Order::Rollback { route, force } => self.zeros(&edit, route.as_deref(), *force)?,
+            Order::Rollback { route, force } => zeroed(&edit, route.as_deref(), *force)?,
             Order::Undo => (session.plan_files(self.undone(&session)?)?, Vec::new(), Vec::new()),
         };
         let news = plan.new_warnings.iter().map(|problem| problem.message.clone());
         let warnings = warnings.into_iter().chain(news).collect();
-        Ok(Worked { plan, warnings, left, session })
-    }
-
-    /// Shares at 0, all of them or one.
-    fn zeros(
-        &self,
-        edit: &Edit<'_, ThisProxy>,
-        route: Option<&str>,
-        force: bool,
-    ) -> Result<(Plan, Vec<String>, Vec<String>), Stop> {
-        let session = edit.session;
-        let all = match route {
-            Some(route) => vec![found(session, route)?],
-            None => edit::holders(session.table()),
-        };
-        let is_kept = |holder: &&Holder| holder.written_elsewhere().is_some() && !force;
-        let (kept, back): (Vec<&Holder>, Vec<&Holder>) = all.iter().partition(is_kept);
-        if let (Some(_), Some(holder)) = (route, kept.first()) {
-            let message = holder.written_elsewhere().unwrap_or_default();
-            return Err(Refusal::new("store", message).hint("force it if that may be lost").into());
-        }
-        let moved: Vec<&Holder> = back.iter().copied().filter(|holder| holder.share != Share::NONE).collect();
-        if moved.is_empty() {
-            let wanted: BTreeMap<&str, Share> =
-                back.iter().flat_map(|holder| holder.wanted(Share::NONE)).collect();
-            edit.in_force(&wanted).map_err(Stop::File)?;
-            let what = route.map_or("every share that may move", |_| "the share");
-            return Err(Refusal::new("unchanged", format!("{what} is at 0 % already")).into());
-        }
-        let (changes, stores) = zeros(&moved);
-        let plan = session.plan(&changes)?;
-        let company = route.and_then(|route| moved[0].company(route));
-        let pins =
-            back.iter().flat_map(|holder| &holder.pinned).map(|(route, at)| edit::pins_stay(route, at));
-        let stores = stores.iter().map(|store| edit::legacy_writes_again(store));
-        let warnings = company.into_iter().chain(pins).chain(stores).collect();
-        Ok((plan, warnings, kept.iter().flat_map(|holder| holder.routes.clone()).collect()))
+        Ok(Worked { session, plan, warnings, left })
     }
 
     /// The files before the last change.
@@ -334,6 +298,40 @@ impl Actions {
 fn found(session: &EditSession, name: &str) -> Result<Holder, Refusal> {
     edit::find(session.table(), name)
         .map_err(|none| Refusal::new("no-such-route", none.to_string()).hint(none.hint()))
+}
+
+/// Shares at 0, all of them or one.
+fn zeroed(
+    edit: &Edit<'_, ThisProxy>,
+    route: Option<&str>,
+    force: bool,
+) -> Result<(Plan, Vec<String>, Vec<String>), Stop> {
+    let session = edit.session;
+    let all = match route {
+        Some(route) => vec![found(session, route)?],
+        None => edit::holders(session.table()),
+    };
+    let is_kept = |holder: &&Holder| holder.written_elsewhere().is_some() && !force;
+    let (kept, back): (Vec<&Holder>, Vec<&Holder>) = all.iter().partition(is_kept);
+    if let (Some(_), Some(holder)) = (route, kept.first()) {
+        let message = holder.written_elsewhere().unwrap_or_default();
+        return Err(Refusal::new("store", message).hint("force it if that may be lost").into());
+    }
+    let moved: Vec<&Holder> = back.iter().copied().filter(|holder| holder.share != Share::NONE).collect();
+    if moved.is_empty() {
+        let wanted: BTreeMap<&str, Share> =
+            back.iter().flat_map(|holder| holder.wanted(Share::NONE)).collect();
+        edit.in_force(&wanted).map_err(Stop::File)?;
+        let what = route.map_or("every share that may move", |_| "the share");
+        return Err(Refusal::new("unchanged", format!("{what} is at 0 % already")).into());
+    }
+    let (changes, stores) = zeros(&moved);
+    let plan = session.plan(&changes)?;
+    let company = route.and_then(|route| moved[0].company(route));
+    let pins = back.iter().flat_map(|holder| &holder.pinned).map(|(route, at)| edit::pins_stay(route, at));
+    let stores = stores.iter().map(|store| edit::legacy_writes_again(store));
+    let warnings = company.into_iter().chain(pins).chain(stores).collect();
+    Ok((plan, warnings, kept.iter().flat_map(|holder| holder.routes.clone()).collect()))
 }
 
 fn left_alone(routes: &[String]) -> Option<String> {

@@ -91,7 +91,7 @@ impl BoardMaker {
         let held = key.config.floor.then(|| self.view.accepted());
         let row = |name: &str, route: Option<&Route>| {
             let recent = self.timeline.recent(name, self.window);
-            let row = row(&table, (name, route), recent, changes.get(name));
+            let row = row(&table, (name, route), &recent, changes.get(name));
             let compared = self.gateway.comparisons().counts(name);
             BoardRow {
                 mismatch: compared.and_then(|counts| mismatch(counts.mismatch, counts.compared())),
@@ -145,7 +145,7 @@ impl BoardMaker {
 fn row(
     table: &RouteTable,
     (name, route): (&str, Option<&Route>),
-    recent: Recent,
+    recent: &Recent,
     last_change: Option<&Mark>,
 ) -> BoardRow {
     let split = route.and_then(split);

@@ -166,9 +166,9 @@ impl HistoryView {
     }
 
     /// Shows every entry, newest first, until told to stop.
-    pub(crate) fn look(&self, mut goes_on: impl FnMut(&HistoryEntry) -> bool) {
+    pub(crate) fn look(&self, goes_on: impl FnMut(&HistoryEntry) -> bool) {
         let shared = self.shared();
-        let _ = shared.entries.iter().rev().all(|entry| goes_on(entry));
+        let _ = shared.entries.iter().rev().all(goes_on);
     }
 
     /// A kept set by the hash of its text. Reads the disk.

@@ -105,12 +105,7 @@ impl Ranges {
     }
 
     /// A route over time; always an answer, with the problem in it if there is one. Without marks. Blocks.
-    pub(crate) fn series(
-        &self,
-        route: &str,
-        between: (SystemTime, SystemTime),
-        points_max: usize,
-    ) -> Option<Series> {
+    pub(crate) fn series(&self, route: &str, between: (SystemTime, SystemTime), points_max: usize) -> Series {
         let range = Range::new(between, points_max);
         let mut series = empty(route, range);
         let busy = self.under_way.fetch_add(1, Ordering::Relaxed) >= AT_ONCE_MAX;
@@ -121,7 +116,7 @@ impl Ranges {
         };
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         series.problem = asked.err();
-        Some(series)
+        series
     }
 
     fn fill(&self, series: &mut Series, route: &str, range: Range) -> Result<(), String> {
@@ -224,7 +219,7 @@ fn empty(route: &str, range: Range) -> Series {
     }
 }
 
-/// A string of PromQL.
+/// A string of Prometheus' query language.
 fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for letter in text.chars() {

@@ -315,7 +315,7 @@ impl Known {
             let route = routes.get(&*counts.route).copied();
             let track = self.tracks.entry(Arc::clone(&counts.route)).or_default();
             track.configured(tick, route.and_then(split).map(|split| split.share));
-            let Some(sample) = track.take(tick, Sample::of(counts)) else { continue };
+            let Some(sample) = track.take(tick, Box::new(Sample::of(counts))) else { continue };
             // 410 is an answer of a migrated route; any other of Banyan's own is a failure of somebody.
             let is_retired = route.is_some_and(|route| route.stage() == Stage::Retired);
             off +=

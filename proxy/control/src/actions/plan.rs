@@ -175,10 +175,10 @@ fn difference(old: &FileSet, new: &FileSet) -> String {
         old.included.iter().chain(&new.included).map(|file| file.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    let named = |files: &FileSet, name: &str| files.included.iter().find(|file| file.name == name).cloned();
+    let found = |files: &FileSet, name: &str| files.included.iter().find(|file| file.name == name).cloned();
     let main = (old.main.name.as_str(), old.main.text.clone(), new.main.text.clone());
     let others =
-        names.iter().map(|name| (*name, text(named(old, name).as_ref()), text(named(new, name).as_ref())));
+        names.iter().map(|name| (*name, text(found(old, name).as_ref()), text(found(new, name).as_ref())));
     let mut told = String::new();
     for (name, before, after) in std::iter::once(main).chain(others).filter(|(_, old, new)| old != new) {
         let mut options = DiffOptions::new();

@@ -107,7 +107,7 @@ impl Sources {
             route == DEFAULT_ROUTE || self.gateway.table().routes().iter().any(|known| known.name == route);
         let longer = self.ranges.as_ref().filter(|_| !reaches_back);
         let series = match longer {
-            Some(ranges) if is_there => ranges.series(route, (from, to), points_max),
+            Some(ranges) if is_there => Some(ranges.series(route, (from, to), points_max)),
             _ => self.timeline.series(route, from, to, points_max),
         };
         let mut series =

@@ -66,7 +66,7 @@ pub enum NotInForce<E> {
         /// Of the reload.
         report: String,
         /// Why it could not be taken back.
-        stays: Option<EditError>,
+        stays: Option<String>,
     },
     /// The files say so already, and the proxy refuses them.
     RefusedBefore {
@@ -305,7 +305,7 @@ impl<P: Running> Edit<'_, P> {
         if reload.result != ReloadResult::Refused {
             return Ok(reload.into());
         }
-        let stays = self.session.take_back(plan, TAKE_BACK_WAIT).err();
+        let stays = self.session.take_back(plan, TAKE_BACK_WAIT).err().map(|error| error.to_string());
         Err(NotInForce::Refused { report: reload.report, stays })
     }
 

@@ -29,10 +29,10 @@ pub(super) struct Track {
 
 impl Track {
     /// The counters stand there now. What they rose by, if it is known where they stood.
-    pub(super) fn take(&mut self, tick: u64, counters: Sample) -> Option<Sample> {
+    pub(super) fn take(&mut self, tick: u64, counters: Box<Sample>) -> Option<Sample> {
         self.is_seen = true;
-        let before = self.counters.replace(Box::new(counters))?;
-        let sample = counters.since(&before);
+        let before = self.counters.replace(counters)?;
+        let sample = self.counters.as_ref()?.since(&before);
         if self.blocks.back().is_none_or(|block| tick > block_end(block.first())) {
             // Ticks of an hour begin after its first: the sample of a tick is about the time up to it.
             self.blocks.push_back(Block::after((tick - 1) / HOUR * HOUR));

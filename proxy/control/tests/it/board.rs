@@ -53,7 +53,7 @@ fn row(site: &Site, name: &str) -> BoardRow {
 
 #[test]
 fn no_data_is_told_as_none() {
-    let site = start(&routes(10), Duration::from_secs(3600));
+    let site = start(&routes(10), Duration::from_hours(1));
     let board: Board = site.get("/api/v1/board");
     assert_eq!((board.totals.routes, board.totals.routes_off), (1, 0));
     assert_eq!((board.totals.requests_off_ratio, board.totals.requests_per_second), (None, None));
@@ -103,7 +103,7 @@ fn a_row_tells_both_arms_and_the_last_change() {
 
 #[test]
 fn everybody_is_told_the_same_board() {
-    let site = start(&routes(10), Duration::from_secs(3600));
+    let site = start(&routes(10), Duration::from_hours(1));
     let ask_board =
         |more: &str| ask(site.admin, &format!("GET /api/v1/board HTTP/1.1\r\nHost: localhost\r\n{more}"), "");
     let first = ask_board("");
