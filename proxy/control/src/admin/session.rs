@@ -319,9 +319,12 @@ pub(super) async fn sign_in(State(sources): State<Sources>, body: Body) -> Resul
         tracing::warn!("dashboard: somebody tried to sign in with a wrong token");
         return Ok(refused("token"));
     };
-    let mut who = printable(form.get("name").unwrap_or("dashboard"));
+    let mut who = printable(form.get("name").unwrap_or_default().trim());
     who.truncate(who.floor_char_boundary(NAME_BYTES_MAX));
-    let begun = sessions.begin(who.trim(), right);
+    if who.is_empty() {
+        "dashboard".clone_into(&mut who);
+    }
+    let begun = sessions.begin(&who, right);
     let id = begun.map_err(|error| failed(format!("the system gives no random numbers: {error}")))?;
     tracing::info!(who, may_change = right == Right::Change, "dashboard: signed in");
     Ok(([(SET_COOKIE, sessions.cookie(&id))], see_other(next)).into_response())

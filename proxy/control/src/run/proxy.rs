@@ -66,7 +66,7 @@ struct Operations {
     lock: Option<File>,
     // Dropped in this order: no answer after the threads it asks have gone.
     _admin: Admin,
-    _sampler: Sampler,
+    sampler: Sampler,
     evidence: EvidenceKeeper,
     reloader: Reloader,
 }
@@ -158,8 +158,7 @@ impl Proxy {
         let (stop, ended) = serving.map_or_else(|| start_gateway(&gateway), Ok)?;
         phase.send_replace(Phase::Ready);
         let admin_address = admin.address();
-        let operations =
-            Some(Operations { admin_socket, lock, _admin: admin, _sampler: sampler, evidence, reloader });
+        let operations = Some(Operations { admin_socket, lock, _admin: admin, sampler, evidence, reloader });
         let upgrade = Upgrade::default();
         Ok(Self { stop, phase, ended, reload, gateway, view, upgrade, orders, admin_address, operations })
     }
@@ -205,6 +204,7 @@ impl Proxy {
     /// Ends without waiting for a slow disk: the process is about to go.
     pub(super) fn abandon(mut self) {
         if let Some(operations) = self.operations.take() {
+            operations.sampler.abandon();
             operations.evidence.abandon();
             operations.reloader.abandon();
         }
