@@ -263,7 +263,9 @@ fn the_oldest_hour_goes_when_there_is_no_room() {
     let (table, mut lost, mut traffic) = (table(&[20, 20, 20, 20]), 0, Traffic(1));
     let mut all: Vec<_> = (0..4).map(|route| counts(&format!("r{route}"), 0, 0)).collect();
     for tick in 0..HOURS * HOUR {
-        all.iter_mut().for_each(|counts| traffic.tick(counts, 20));
+        for counts in &mut all {
+            traffic.tick(counts, 20);
+        }
         let taken = timeline.take(at(BEGIN + tick), &all, &table);
         assert!(taken.bytes <= BYTES, "{}", taken.bytes);
         if let Some((why, samples)) = taken.lost {
@@ -309,7 +311,9 @@ fn busy(routes: u32, per_tick: u64, hours: u64) -> (usize, usize, Duration) {
     let mut all: Vec<_> = (0..routes).map(|route| counts(&format!("r{route}"), 0, 0)).collect();
     let mut spent = Duration::ZERO;
     for tick in 0..hours * HOUR {
-        all.iter_mut().for_each(|counts| traffic.tick(counts, per_tick));
+        for counts in &mut all {
+            traffic.tick(counts, per_tick);
+        }
         let began = Instant::now();
         let taken = timeline.take(at(BEGIN + tick), &all, &table);
         spent += began.elapsed();
@@ -323,6 +327,7 @@ fn busy(routes: u32, per_tick: u64, hours: u64) -> (usize, usize, Duration) {
 /// 2 000 requests/s on so many routes. Routes are alike, and so are hours: some of them say what a day of all takes, without the
 /// minutes that it takes here. `TIMELINE_DAY=1` takes them.
 #[test]
+#[expect(clippy::print_stderr, reason = "the figure is what it is run for")]
 fn a_day_of_a_thousand_busy_routes_fits() {
     for routes in [500, 1_000] {
         let per_tick = 20_000 / u64::from(routes);
