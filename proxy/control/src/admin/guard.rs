@@ -158,8 +158,10 @@ impl Guard {
         }
         let given = single(headers, &AUTHORIZATION).and_then(bearer);
         if let Some(right) = given.and_then(|token| keys.right(token)) {
+            // A page's forms want a session, which this is not.
             let may_change = right == Right::Change && !keys.is_read_only() && door != Door::Page;
-            return Ok((may_change, Viewer { may: May::ReadToken, session: None }));
+            let may = if may_change { May::Change } else { May::ReadToken };
+            return Ok((may_change, Viewer { may, session: None }));
         }
         // What a session changes it changes by forms, which carry more than its cookie.
         let takes_session = matches!(door, Door::Page | Door::Open) || is_reading(method);

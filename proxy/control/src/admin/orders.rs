@@ -12,6 +12,7 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Extension, Json};
 use banyan_routes::{RouteTable, Share};
@@ -22,7 +23,7 @@ use serde_json::json;
 use super::Sources;
 use super::answers::{Answer, Body, Refused, bad_request, printable};
 use super::mismatches::off_thread;
-use super::session::{Flash, Form, SessionView, Viewer, see_other};
+use super::session::{Flash, Form, May, SessionView, Viewer, see_other};
 use crate::actions::{Done, Order, Refusal};
 use crate::api::API_VERSION;
 
@@ -76,11 +77,16 @@ pub(super) struct PlanQuery {
     force: bool,
 }
 
-/// What a confirm page shows, for programs. Touches nothing.
+/// What a confirm page shows, for programs. Changes nothing, but takes the lock that edits take: not for everybody.
 pub(super) async fn plan(
     State(sources): State<Sources>,
+    Extension(viewer): Extension<Viewer>,
     query: Result<Query<PlanQuery>, QueryRejection>,
 ) -> Answer<serde_json::Value> {
+    if !matches!(viewer.may, May::Change | May::NoToken) {
+        let message = "plans are for who may carry them out".to_owned();
+        return Err(Refused::new(StatusCode::FORBIDDEN, "read-only", message));
+    }
     let Query(query) = query.map_err(|problem| bad_request("query", problem.body_text()))?;
     let PlanQuery { action, route, percent, lift_floor, force } = query;
     let wanted = |name: &str| bad_request("query", format!("`{action}` wants `{name}`"));

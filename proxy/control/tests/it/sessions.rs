@@ -112,6 +112,11 @@ fn the_read_token_looks_and_changes_nothing() {
     let browser = Browser::sign_in(&site, READ_TOKEN);
     assert_eq!(browser.session()["may"], "read-token");
     assert_eq!(browser.get("/api/v1/board").status, 200);
+    let plan = "/api/v1/plan?action=rollback";
+    assert_eq!(browser.get(plan).status, 403, "it takes the lock");
+    for (token, status) in [(READ_TOKEN, 403), (TOKEN, 200)] {
+        assert_eq!(get(&site, plan, &format!("Authorization: Bearer {token}\r\n")).status, status);
+    }
     let csrf = browser.csrf();
     for path in &FORMS[..3] {
         assert_eq!(browser.post(path, &fields(&csrf)).status, 403, "{path}");
