@@ -31,7 +31,10 @@
 //! Who may ask:
 //! - The `Host` must be a loopback name or address, the address bound, or a name given by `--admin-host`; an
 //!   `Origin` must be that host. Otherwise a page in the operator's browser could ask (DNS rebinding).
-//! - `POST` must carry `Content-Type: application/json`, which a foreign page cannot send unasked.
+//! - `POST` to the API must carry `Content-Type: application/json`, which a foreign page cannot send unasked. Forms of our own pages
+//!   carry a number that it does not know (`session`).
+//! - With a token, pages want a session, which begins with the token; so may `GET` of `/api/v1` be asked. It changes nothing but by
+//!   those forms (`orders`), and only if it began with the admin token. Without a token pages are open, and forms are off.
 //! - With a token, `/api/v1` wants `Authorization: Bearer TOKEN`, and so does `/metrics` unless the listener
 //!   is bound to loopback. `/healthz` and `/readyz` stay open: probes carry no secrets.
 //! - A listener that is reachable from outside does not start without a token.
