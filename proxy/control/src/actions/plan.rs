@@ -1,6 +1,6 @@
 //! What an order comes to, before anybody says yes.
 
-use banyan_routes::{FileSet, RouteChange, RouteTable, Share, SourceFile, diff};
+use banyan_routes::{FileSet, RouteChange, RouteTable, SourceFile, diff};
 use diffy::DiffOptions;
 use serde::Serialize;
 
@@ -144,7 +144,7 @@ fn command(order: &Order) -> String {
     match order {
         Order::Shift { route, percent, lift_floor } => {
             let lift = if *lift_floor { " --lift-floor" } else { "" };
-            format!("banyan shift {} {}{lift}", quoted(route), number(*percent))
+            format!("banyan shift {} {percent}{lift}", quoted(route))
         }
         Order::Rollback { route, force } => {
             let route = route.as_ref().map_or_else(|| "--all".to_owned(), |route| quoted(route));
@@ -152,10 +152,6 @@ fn command(order: &Order) -> String {
         }
         Order::Undo => "banyan undo".to_owned(),
     }
-}
-
-fn number(percent: Share) -> String {
-    percent.to_string()
 }
 
 /// As a shell takes it.
@@ -190,6 +186,8 @@ fn difference(old: &FileSet, new: &FileSet) -> String {
 
 #[cfg(test)]
 mod tests {
+    use banyan_routes::Share;
+
     use super::*;
 
     #[test]
