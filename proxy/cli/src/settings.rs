@@ -55,6 +55,7 @@ struct ConfigFile {
     admin_host: Vec<String>,
     admin_tls_certificate: Option<PathBuf>,
     admin_tls_key: Option<PathBuf>,
+    prometheus: Option<String>,
     via: bool,
     max_head_bytes: Option<Size>,
     max_fields: Option<std::num::NonZeroU16>,
@@ -174,6 +175,7 @@ fn split(file: ConfigFile) -> (Shared, Process) {
         admin_host: file.admin_host,
         admin_tls_certificate: file.admin_tls_certificate,
         admin_tls_key: file.admin_tls_key,
+        prometheus: file.prometheus,
         via: file.via,
         limits: Limits {
             max_head_bytes: file.max_head_bytes,
@@ -228,6 +230,7 @@ pub(crate) fn over(flags: Process, file: Process) -> Process {
         admin_host: list(flags.admin_host, file.admin_host),
         admin_tls_certificate: flags.admin_tls_certificate.or(file.admin_tls_certificate),
         admin_tls_key: flags.admin_tls_key.or(file.admin_tls_key),
+        prometheus: flags.prometheus.or(file.prometheus),
         via: flags.via || file.via,
         limits: limits(&flags.limits, &file.limits),
     }

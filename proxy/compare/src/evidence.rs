@@ -110,6 +110,11 @@ impl Counts {
 }
 
 impl Evidence {
+    /// By verdict.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
     /// One comparison, settled by what was learned, with the observations it was made of.
     pub fn record(&mut self, verdict: &Verdict, legacy: &Observation, candidate: &Observation, now_ms: u64) {
         self.since_ms.get_or_insert(now_ms);

@@ -8,6 +8,11 @@
 //! | `GET /readyz` | 200 when traffic may come, 503 while starting or draining |
 //! | `GET /api/v1/config` | generation, hash, what came of the last reload with its report |
 //! | `GET /api/v1/routes` | every route: share, observed share, stage, counts by arm; every target |
+//! | `GET /api/v1/board` | all of it in one answer: totals, and a row per route; with an `ETag` |
+//! | `GET /api/v1/series` | one route over time: `?route=..&from=..&to=..&points=..` |
+//! | `GET /api/v1/progress` | routes and requests off the monolith over time: `?from=..&points=..` |
+//! | `GET /api/v1/plan` | what a shift, rollback or undo would do: `?action=shift&route=..&percent=..` |
+//! | `GET /api/v1/session` | what a browser's session may, and the number that its forms carry |
 //! | `POST /api/v1/explain` | which route and arm a request gets, and why |
 //! | `POST /api/v1/reload` | loads the files now, answers with the report |
 //! | `GET /api/v1/history` | swaps, newest first; `?limit=20` |
@@ -26,7 +31,10 @@
 //! Who may ask:
 //! - The `Host` must be a loopback name or address, the address bound, or a name given by `--admin-host`; an
 //!   `Origin` must be that host. Otherwise a page in the operator's browser could ask (DNS rebinding).
-//! - `POST` must carry `Content-Type: application/json`, which a foreign page cannot send unasked.
+//! - `POST` to the API must carry `Content-Type: application/json`, which a foreign page cannot send unasked. Forms of our own pages
+//!   carry a number that it does not know (`session`).
+//! - With a token, pages want a session, which begins with the token; so may `GET` of `/api/v1` be asked. It changes nothing but by
+//!   those forms (`orders`), and only if it began with the admin token. Without a token pages are open, and forms are off.
 //! - With a token, `/api/v1` wants `Authorization: Bearer TOKEN`, and so does `/metrics` unless the listener
 //!   is bound to loopback. `/healthz` and `/readyz` stay open: probes carry no secrets.
 //! - A listener that is reachable from outside does not start without a token.
@@ -36,13 +44,16 @@
 //! - All clients together have a rate; what is above it is told to come back (429). Health checks are not counted.
 //!
 //! - `guard`: these rules. `rate`: the last of them. `connections`: how many at a time, and how long each may take. `answers`: what each
-//!   endpoint says, `mismatches` what those say.
+//!   endpoint says, `mismatches` and `over_time` what those say. `session`: browsers that signed in. `orders`: their forms.
 
 mod answers;
 mod connections;
 mod guard;
 mod mismatches;
+mod orders;
+mod over_time;
 mod rate;
+pub(crate) mod session;
 
 use std::fmt;
 use std::io;
@@ -58,13 +69,18 @@ use axum::routing::{get, post};
 use banyan_gateway::{CertificateFiles, Gateway, Tls, TlsError, TlsSettings};
 use tokio::sync::{mpsc, watch};
 
+use crate::actions::Actions;
+use crate::board::BoardMaker;
 use crate::counts::Counts;
 use crate::evidence::EvidenceHandle;
 use crate::metrics::{Metrics, Scrape};
+use crate::ranges::Ranges;
 use crate::reload::ReloadHandle;
+use crate::timeline::Timeline;
 use crate::upgrade::UpgradeOrder;
 use crate::view::View;
 use guard::Guard;
+pub(crate) use session::Sessions;
 
 /// Longest body of a request.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -156,6 +172,17 @@ pub(crate) enum Phase {
     Draining,
 }
 
+impl Phase {
+    /// As the board says it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 /// What the answers are made of.
 #[derive(Clone)]
 pub(crate) struct Sources {
@@ -168,6 +195,14 @@ pub(crate) struct Sources {
     pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) upgrades: mpsc::Sender<UpgradeOrder>,
+    #[allow(dead_code, reason = "the pages of the dashboard use it")]
+    pub(crate) timeline: Timeline,
+    #[allow(dead_code, reason = "the pages of the dashboard use it")]
+    pub(crate) board: BoardMaker,
+    #[allow(dead_code, reason = "the pages of the dashboard use it")]
+    pub(crate) actions: Actions,
+    pub(crate) ranges: Option<Ranges>,
+    pub(crate) sessions: Sessions,
 }
 
 /// The running admin listener; ends when dropped.
@@ -211,13 +246,21 @@ fn tls(files: &CertificateFiles) -> Result<Tls, TlsError> {
     Tls::new(&settings, false)
 }
 
+impl Bound {
+    /// The sessions of browsers that sign in here.
+    pub(crate) fn sessions(&self, options: &AdminOptions) -> io::Result<Sessions> {
+        Ok(Sessions::new(options, self.listener.local_addr()?.port()))
+    }
+}
+
 impl Admin {
     /// Answers on a thread of its own, so that no scrape takes time from a request.
     pub(crate) fn start(bound: Bound, options: AdminOptions, sources: Sources) -> io::Result<Self> {
         let Bound { listener, tls } = bound;
         let address = listener.local_addr()?;
+        let sessions = sources.sessions.clone();
         let metrics = sources.metrics.clone();
-        let app = router(sources, Guard::new(options, address, metrics.clone()));
+        let app = router(sources, Guard::new(options, address, sessions, metrics.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -251,6 +294,11 @@ fn router(sources: Sources, guard: Guard) -> Router {
     let api = Router::new()
         .route("/config", get(answers::config))
         .route("/routes", get(answers::routes))
+        .route("/board", get(over_time::board))
+        .route("/series", get(over_time::series))
+        .route("/progress", get(over_time::progress))
+        .route("/plan", get(orders::plan))
+        .route("/session", get(session::session))
         .route("/explain", post(answers::explain))
         .route("/reload", post(answers::reload))
         .route("/history", get(answers::history))
@@ -265,7 +313,14 @@ fn router(sources: Sources, guard: Guard) -> Router {
         .route("/rollback", post(answers::rollback))
         .route("/rollback/end", post(answers::end_rollback))
         .route("/upgrade", post(answers::upgrade));
+    let forms = Router::new()
+        .route("/session", post(session::sign_in))
+        .route("/session/end", post(session::sign_out))
+        .route("/actions/shift", post(orders::shift))
+        .route("/actions/rollback", post(orders::rollback))
+        .route("/actions/undo", post(orders::undo));
     Router::new()
+        .merge(forms)
         .route("/metrics", get(answers::metrics))
         .route("/healthz", get(answers::healthz))
         .route("/readyz", get(answers::readyz))

@@ -3,18 +3,23 @@
 //! Every top-level answer carries `version: 1`.
 //!
 //! - `mismatches`: what comparisons of shadowed requests found.
+//! - `board`: every route in one line. `series`: over time.
 
+mod board;
 mod mismatches;
+mod series;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use board::{Board, BoardArm, BoardMismatch, BoardRow, BoardTotals, Mark, Trouble};
 pub use mismatches::{
     Kept, Latencies, LatencyPair, LearnedNoise, LearnedSignature, Mismatches, Overflow, Ratio, Recorded,
     RecordedRequest, Reset, ResetRequest, RouteEvidence, RouteMismatches, Sample, SampleAnswer,
     SampleDifference, SampleRequest, SeenSignature, StatusPair, StoredRequests, VerdictCounts,
 };
+pub use series::{Progress, ProgressPoint, Series, SeriesArm};
 
 /// Value of `version` in every answer.
 pub const API_VERSION: u32 = 1;
@@ -302,6 +307,10 @@ pub struct HistoryEntry {
     pub why: Option<String>,
     /// One line per change, for people: `orders-read 25 % -> 50 %`.
     pub changes: Vec<String>,
+    /// The route of each line of `changes`, in order; empty where a line is of something else. May be shorter, and is
+    /// missing in histories of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
 }
 
 /// What made a swap of the table.

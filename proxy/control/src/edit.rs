@@ -7,6 +7,7 @@
 //!
 //! - `place`: where in a text a value stands. `steps`: from two file sets to what is to be done to each file.
 //! - `swap`: files replaced by others. `error`: why nothing was edited.
+//! - `shares`: who holds a share. `running`: an edit and the proxy that reads the files.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -18,11 +19,15 @@ use crate::load::{self, LoadError, Source};
 
 mod error;
 mod place;
+mod running;
+mod shares;
 mod steps;
 mod swap;
 
 pub use error::EditError;
 pub use place::{Change, Place};
+pub use running::{Edit, Editor, InForce, NotInForce, Running, Told};
+pub use shares::{Holder, NoShare, find, holders, legacy_writes_again, pins_stay, zeros};
 use steps::{added, steps};
 
 /// One file set held for editing.
@@ -47,6 +52,13 @@ pub struct Plan {
     pub after_hash: String,
     /// Warnings that the file set did not have before.
     pub new_warnings: Vec<Problem>,
+}
+
+impl Plan {
+    /// The files as they will be.
+    pub fn files(&self) -> &FileSet {
+        &self.files
+    }
 }
 
 impl EditSession {
@@ -93,6 +105,11 @@ impl EditSession {
         let removed = self.files.included.iter().filter(|old| !kept(old)).cloned().collect();
         let new_warnings = report.problems.into_iter().filter(|problem| !self.had(problem)).collect();
         Ok(Plan { after_hash: files::text_hash(&files), files, removed, table, new_warnings })
+    }
+
+    /// Does everything of [`EditSession::commit`] but the last step: an error here is what it would end with.
+    pub fn rehearse(&self, plan: &Plan) -> Result<(), EditError> {
+        swap::rehearse(&steps(&self.files, &plan.files, &plan.removed, |file| self.path(file)), &self.main)
     }
 
     /// Writes the plan, all of it or nothing, and gives the lock back.

@@ -151,6 +151,11 @@ pub(crate) fn hash_of(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
+/// SHA-256 of bytes.
+pub(crate) fn bytes_hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Name of an included file as seen from the main file's folder.
 pub fn relative_name(files: &FileSet, file: &SourceFile) -> String {
     let path = Path::new(&file.name);

@@ -165,6 +165,12 @@ impl HistoryView {
         self.shared().entries.iter().rev().take(count).cloned().collect()
     }
 
+    /// Shows every entry, newest first, until told to stop.
+    pub(crate) fn look(&self, goes_on: impl FnMut(&HistoryEntry) -> bool) {
+        let shared = self.shared();
+        let _ = shared.entries.iter().rev().all(goes_on);
+    }
+
     /// A kept set by the hash of its text. Reads the disk.
     pub(crate) fn set(&self, text_hash: &str) -> io::Result<Option<KeptSet>> {
         let in_memory = self.shared().sets.iter().find(|set| set.text_hash == text_hash).cloned();

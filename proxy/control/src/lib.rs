@@ -11,6 +11,9 @@
 //! - `view`: what the reload thread tells the admin API.
 //! - `edit`: changes one value of the files, for a command.
 //! - `admin`: the listener of `/metrics`, health and `/api/v1`. `api`: its JSON, shared with the commands.
+//! - `timeline`: what each route answered during the last day, every ten seconds. `board`: every route in one line.
+//!   `ranges`: longer ones, asked of Prometheus. `marks`: which swaps touched a route.
+//! - `actions`: shift, rollback and undo from within the process, for the dashboard.
 //! - `counts`: what each route's arms answered since it was last changed.
 //! - `evidence`: what comparisons of shadowed requests found, kept across a restart.
 //! - `explain`: a decision told in words. `metrics`: the reload in numbers, and the text of a scrape.
@@ -19,9 +22,13 @@
 //! - `upgrade`: another process takes over while this one serves. `handover`: how the sockets get there.
 
 mod absence;
+#[allow(dead_code, reason = "the pages of the dashboard use it")]
+mod actions;
 mod admin;
 mod announce;
 pub mod api;
+#[allow(dead_code, reason = "the pages of the dashboard use it")]
+mod board;
 mod changes;
 mod clock;
 mod counts;
@@ -32,14 +39,18 @@ mod files;
 mod handover;
 mod history;
 mod load;
+mod marks;
 mod metrics;
 mod places;
+mod ranges;
 mod reload;
 mod run;
 mod service_manager;
 mod signals;
 mod state_dir;
 mod swap;
+#[allow(dead_code, reason = "the pages of the dashboard use it")]
+mod timeline;
 mod undo;
 mod upgrade;
 mod view;
@@ -57,6 +68,8 @@ pub use handover::HandoverError;
 pub use history::{file_set, kept_set};
 pub use load::{LoadError, Loaded, Source, load, load_to_serve};
 pub use prometheus::Registry;
+pub use ranges::PrometheusOptions;
 pub use run::{Addresses, ExitReason, Proxy, RunError, RunOptions, run};
 pub use state_dir::StateDirError;
-pub use undo::{FileChange, Undo, UndoRefusal, undo};
+pub use timeline::SAMPLE_EVERY;
+pub use undo::{FileChange, Undo, UndoRefusal, undo, undone};

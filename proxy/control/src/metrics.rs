@@ -5,6 +5,7 @@ use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts
 
 use crate::api::ReloadResult;
 use crate::evidence::Dropped;
+use crate::timeline::Lost;
 
 /// Content type of a scrape.
 pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -20,6 +21,8 @@ pub(crate) struct Metrics {
     admin_refused: IntCounter,
     admin_rate_limited: IntCounter,
     evidence_dropped: IntCounterVec,
+    timeline_dropped: IntCounterVec,
+    timeline_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -30,6 +33,10 @@ impl Metrics {
         let info = Opts::new("banyan_config_info", "Hash of the configuration in force; always 1.");
         let evidence_dropped =
             Opts::new("banyan_evidence_samples_dropped_total", "Samples of comparisons not kept, by reason.");
+        let timeline_dropped = Opts::new(
+            "banyan_timeline_samples_dropped_total",
+            "Samples of routes that the dashboard's own history lost, by reason.",
+        );
         let metrics = Self {
             reloads: IntCounterVec::new(reloads, &["result"])?,
             generation: IntGauge::new("banyan_config_generation", "Number of the configuration in force.")?,
@@ -51,6 +58,8 @@ impl Metrics {
                 "Requests refused because the admin listener was asked too often.",
             )?,
             evidence_dropped: IntCounterVec::new(evidence_dropped, &["reason"])?,
+            timeline_dropped: IntCounterVec::new(timeline_dropped, &["reason"])?,
+            timeline_bytes: IntGauge::new("banyan_timeline_bytes", "Memory of the dashboard's own history.")?,
         };
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.generation.clone()))?;
@@ -60,12 +69,17 @@ impl Metrics {
         registry.register(Box::new(metrics.admin_refused.clone()))?;
         registry.register(Box::new(metrics.admin_rate_limited.clone()))?;
         registry.register(Box::new(metrics.evidence_dropped.clone()))?;
+        registry.register(Box::new(metrics.timeline_dropped.clone()))?;
+        registry.register(Box::new(metrics.timeline_bytes.clone()))?;
         // From 0, so that the first refusal is already an increase.
         for result in [ReloadResult::Applied, ReloadResult::Unchanged, ReloadResult::Refused] {
             metrics.reloads.with_label_values(&[word(result)]);
         }
         for reason in Dropped::ALL {
             metrics.evidence_dropped.with_label_values(&[reason.as_str()]);
+        }
+        for reason in Lost::ALL {
+            metrics.timeline_dropped.with_label_values(&[reason.as_str()]);
         }
         metrics.successful.set(1);
         Ok(metrics)
@@ -92,6 +106,16 @@ impl Metrics {
     /// Samples of comparisons were not kept.
     pub(crate) fn evidence_dropped(&self, why: Dropped, count: u64) {
         self.evidence_dropped.with_label_values(&[why.as_str()]).inc_by(count);
+    }
+
+    /// Samples of routes were not kept, or not any more.
+    pub(crate) fn timeline_lost(&self, why: Lost, count: u64) {
+        self.timeline_dropped.with_label_values(&[why.as_str()]).inc_by(count);
+    }
+
+    /// What the samples take.
+    pub(crate) fn timeline_holds(&self, bytes: usize) {
+        self.timeline_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// The admin listener was asked too often.

@@ -19,6 +19,7 @@ use prometheus::Registry;
 use crate::admin::{AdminError, AdminOptions};
 use crate::handover::{HandoverError, Program, Successor, UpgradeError, predecessor};
 use crate::load::{LoadError, Source};
+use crate::ranges::PrometheusOptions;
 use crate::service_manager;
 use crate::signals::{Asked, Signals};
 use crate::state_dir::StateDirError;
@@ -41,6 +42,10 @@ pub struct RunOptions {
     pub state_dir: Option<PathBuf>,
     /// How long readiness fails before the listeners close, for load balancers to notice.
     pub unready_before_stop: Duration,
+    /// Time between two samples of the dashboard's own history: [`SAMPLE_EVERY`](crate::SAMPLE_EVERY), but for tests.
+    pub sample_every: Duration,
+    /// Where longer ranges than a day come from.
+    pub prometheus: Option<PrometheusOptions>,
 }
 
 /// Why the proxy did not start, or did not run on.

@@ -3,6 +3,7 @@
 //! ```text
 //! lock               held by the proxy that writes here
 //! history.jsonl      one line per swap, appended; history.1.jsonl holds the lines before
+//! progress.jsonl     how far the migration was when (`crate::timeline`); progress.1.jsonl holds the lines before
 //! evidence.sqlite    what comparisons found (`crate::evidence`), with its journal beside it while it is open
 //! sets/HASH.json     a file set as it was applied, by the hash of its text
 //! ```
@@ -289,6 +290,7 @@ mod tests {
             who: "ann".to_owned(),
             why: None,
             changes: Vec::new(),
+            routes: Vec::new(),
         }
     }
 

@@ -7,21 +7,22 @@ mod start;
 
 use std::path::{self, Path};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use banyan_gateway::Gateway;
 use banyan_routes::{FileSet, Report, RouteTable, Severity, Variables, diff};
 
 use crate::api::{self, API_VERSION, HistoryEntry, HistoryKind, Reload, ReloadResult};
-use crate::changes::{change_line, change_lines};
+use crate::changes::{change_line, change_lines, routes_of};
 use crate::clock;
 use crate::counts::Counts;
 use crate::files::ReadError;
 use crate::history::History;
 use crate::load::{self, whole_file};
 use crate::metrics::Metrics;
+use crate::timeline::Timeline;
 use crate::view::View;
-pub(crate) use floor::NoSuchRoute;
-use floor::{floored, pinned};
+pub(crate) use floor::{NoSuchRoute, floored, pinned};
 use start::entry_of_start;
 
 /// The one place that puts tables in force. Lives on the reload thread.
@@ -30,6 +31,7 @@ pub(crate) struct Swap {
     variables: Variables,
     metrics: Metrics,
     counts: Counts,
+    timeline: Timeline,
     history: History,
     view: View,
     /// What the files mean; differs from what is in force while a floor holds.
@@ -60,7 +62,7 @@ impl Swap {
         loaded: (Option<FileSet>, String, Report),
         variables: Variables,
         metrics: Metrics,
-        mut history: History,
+        (mut history, timeline): (History, Timeline),
     ) -> Self {
         let (files, text_hash, report) = loaded;
         let entry = entry_of_start(&history, &table, &text_hash, &variables);
@@ -91,13 +93,14 @@ impl Swap {
             process: std::process::id(),
             upgrade_problem: None,
         };
-        let view = View::new(config, history.view());
+        let view = View::new(config, Arc::clone(&table), history.view());
         let counts = Counts::new(gateway.clone(), since.clone());
         Self {
             gateway,
             variables,
             metrics,
             counts,
+            timeline,
             history,
             view,
             accepted: Arc::clone(&table),
@@ -266,6 +269,7 @@ impl Swap {
         let (before, after) = (old.hash().as_str().to_owned(), self.in_force.hash().as_str().to_owned());
         let different = diff(&old, &self.in_force);
         self.counts.note(&different, &self.since);
+        self.timeline.changed(&different, SystemTime::now());
         let mut changes: Vec<String> = different.iter().map(change_line).collect();
         if self.floor && cause.kind == HistoryKind::Reload {
             changes.push("the rollback held in memory goes on".to_owned());
@@ -289,6 +293,7 @@ impl Swap {
             who: cause.who,
             why: cause.why,
             changes,
+            routes: routes_of(&different),
         }));
     }
 
@@ -330,6 +335,7 @@ impl Swap {
     /// Last of all: who sees the new generation here finds it in the history too.
     fn tell(&self, last_reload: Option<Reload>) {
         let told = self.view.config();
+        self.view.set_accepted(&self.accepted);
         self.view.set_config(api::Config {
             generation: self.generation,
             hash: self.in_force.hash().as_str().to_owned(),

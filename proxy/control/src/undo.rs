@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use banyan_routes::FileSet;
+
 use crate::api::{HistoryEntry, HistoryKind, KeptFile, KeptSet};
 
 /// What to write to take the change back.
@@ -105,6 +107,29 @@ pub fn undo(
     Ok(Undo { result: with_changes(current, &files), files })
 }
 
+/// The files as they are named here, with the entry's change taken back. `kept` gives a kept set by its hash.
+pub fn undone<E>(
+    entry: &HistoryEntry,
+    files: &FileSet,
+    kept: impl Fn(&str) -> Result<KeptSet, E>,
+) -> Result<Result<FileSet, UndoRefusal>, E> {
+    let before = kept(entry.text_hash_before.as_deref().unwrap_or_default())?;
+    let after = kept(&entry.text_hash)?;
+    let current = crate::history::kept_set(files, &crate::files::text_hash(files));
+    let undone = undo(entry, &before, &after, &current);
+    Ok(undone.map(|undone| named_as(files, crate::history::file_set(&undone.result))))
+}
+
+/// Kept files are named from the main file's folder; on this host they are named as they were read.
+fn named_as(read: &FileSet, mut kept: FileSet) -> FileSet {
+    let folder = Path::new(&read.main.name).parent().unwrap_or(Path::new(""));
+    kept.main.name.clone_from(&read.main.name);
+    for file in &mut kept.included {
+        file.name = folder.join(&file.name).display().to_string();
+    }
+    kept
+}
+
 /// The text this file should have: none when it should not be there.
 fn inverse(
     name: &str,
@@ -193,6 +218,7 @@ mod tests {
             who: "file".to_owned(),
             why: None,
             changes: Vec::new(),
+            routes: Vec::new(),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use banyan_routes::RouteTable;
+
 use crate::announce::Announcements;
 use crate::api::{Announcement, Config};
 use crate::history::HistoryView;
@@ -11,6 +13,7 @@ use crate::history::HistoryView;
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     config: Arc<Mutex<Config>>,
+    accepted: Arc<Mutex<Arc<RouteTable>>>,
     announcements: Arc<Mutex<Announcements>>,
     upgrade_problem: Arc<Mutex<Option<String>>>,
     history: HistoryView,
@@ -18,9 +21,10 @@ pub(crate) struct View {
 
 impl View {
     /// The first state.
-    pub(crate) fn new(config: Config, history: HistoryView) -> Self {
+    pub(crate) fn new(config: Config, accepted: Arc<RouteTable>, history: HistoryView) -> Self {
         Self {
             config: Arc::new(Mutex::new(config)),
+            accepted: Arc::new(Mutex::new(accepted)),
             announcements: Arc::default(),
             upgrade_problem: Arc::default(),
             history,
@@ -43,6 +47,16 @@ impl View {
     /// Replaces what is told.
     pub(crate) fn set_config(&self, config: Config) {
         *locked(&self.config) = config;
+    }
+
+    /// What the files mean; differs from what is in force while a rollback is held in memory.
+    pub(crate) fn accepted(&self) -> Arc<RouteTable> {
+        Arc::clone(&locked(&self.accepted))
+    }
+
+    /// Replaces what the files mean.
+    pub(crate) fn set_accepted(&self, table: &Arc<RouteTable>) {
+        *locked(&self.accepted) = Arc::clone(table);
     }
 
     /// Remembers who is about to write.

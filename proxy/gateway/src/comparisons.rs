@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use banyan_compare::{
-    Body, Evidence, EvidenceSnapshot, Learned, Learning, Observation, PointerPattern, Verdict,
+    Body, Counts, Evidence, EvidenceSnapshot, Learned, Learning, Observation, PointerPattern, Verdict,
 };
 use banyan_routes::Arm;
 use http::{HeaderMap, Method};
@@ -79,6 +79,11 @@ impl Comparisons {
     /// What the comparisons of a route add up to; `None` when there was none.
     pub fn evidence(&self, route: &str) -> Option<EvidenceSnapshot> {
         self.read(route, |known| known.evidence.snapshot()).filter(|evidence| evidence.since_ms.is_some())
+    }
+
+    /// The comparisons of a route by verdict, without the rest; `None` when there was none.
+    pub fn counts(&self, route: &str) -> Option<Counts> {
+        self.read(route, |known| known.evidence.counts())
     }
 
     /// Every signature of a route that was learned.

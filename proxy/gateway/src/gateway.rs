@@ -160,6 +160,19 @@ pub struct ArmCounts {
     pub durations: Distribution,
 }
 
+/// Counts of one route since the start of the process, or since the route first had its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteCounts {
+    /// Its name, or `default`.
+    pub route: Arc<str>,
+    /// Of legacy, of the candidate, of Banyan itself.
+    pub arms: [ArmCounts; 3],
+    /// Comparisons that said something.
+    pub compared: u64,
+    /// Mismatches among them.
+    pub mismatches: u64,
+}
+
 impl ArmCounts {
     /// What came after `earlier`.
     #[must_use]
@@ -354,6 +367,11 @@ impl Gateway {
     /// Counts of one route by its name (`default` for unmatched requests) and arm.
     pub fn counts(&self, route: &str, arm: Arm) -> ArmCounts {
         self.shared.metrics.counts(route, arm)
+    }
+
+    /// Counts of every route of the table in force, and of `default`, in one pass.
+    pub fn sample(&self) -> Vec<RouteCounts> {
+        self.shared.metrics.sample()
     }
 
     /// Opens the access log file again: a log rotator has moved it.

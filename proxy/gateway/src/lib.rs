@@ -76,9 +76,10 @@ mod worker;
 pub use breaker::BreakerState;
 pub use comparisons::{Asked, Compared, Comparisons, RouteComparisons};
 pub use gateway::{
-    AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, Settings, StartError, TargetStatus,
+    AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, RouteCounts, Settings, StartError,
+    TargetStatus,
 };
 pub use limits::Limits;
-pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind, list as metric};
+pub use metrics::{DURATION_BUCKETS, Distribution, METRICS, MetricInfo, MetricKind, list as metric};
 pub use shadow::Held;
 pub use tls::{CertificateFiles, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

@@ -2,7 +2,7 @@
 //!
 //! - `list`: every metric by name, type, help and labels. `cells`: the numbers themselves.
 //! - `failing`: fallbacks, breakers and targets taken out. `shadowing`: copies and comparisons.
-//! - `scrape`: what Prometheus reads. Here: the handles through which the request path writes.
+//! - `scrape`: what Prometheus reads. `sample`: every route at one moment. Here: the handles through which the request path writes.
 //!
 //! A handle is made when a table is compiled. Handles of one route name share their numbers across reloads; a handle
 //! that outlives its route writes where nobody reads.
@@ -13,6 +13,7 @@
 mod cells;
 mod failing;
 pub mod list;
+mod sample;
 mod scrape;
 mod shadowing;
 
@@ -29,8 +30,8 @@ use crate::gateway::ArmCounts;
 use crate::guard::RefusedReason;
 use crate::shadow::Bounds;
 use crate::targets::Servers;
-pub use cells::Distribution;
 use cells::{Count, Durations, Level, PerWorker};
+pub use cells::{DURATION_BUCKETS, Distribution};
 pub(crate) use failing::Fallbacks;
 pub use list::{METRICS, MetricInfo, MetricKind};
 use scrape::Scrape;
@@ -412,16 +413,7 @@ impl Metrics {
         let cells = locked(&self.series).routes.get(route).map(|route| Arc::clone(&route.cells));
         let Some(cells) = cells else { return ArmCounts::default() };
         let fallbacks = if arm == Arm::Candidate { self.fell_back(route) } else { 0 };
-        let arm = place_of_arm(arm);
-        let by_class = |class: usize| cells.sum(|cell| &cell.arms[arm].code_classes[class]);
-        let durations = Distribution::of(cells.all().map(|cell| &cell.arms[arm].durations));
-        ArmCounts {
-            requests: (0..CODE_CLASSES.len()).map(by_class).sum(),
-            errors: by_class(CODE_CLASSES.len() - 1) + fallbacks,
-            fallbacks,
-            share_decisions: cells.sum(|cell| &cell.arms[arm].decisions[place_of_reason(Reason::Share)]),
-            durations,
-        }
+        sample::arm_counts(&cells, place_of_arm(arm), fallbacks)
     }
 }
 

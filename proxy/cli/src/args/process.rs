@@ -82,6 +82,9 @@ pub(crate) struct Process {
     /// Key of that certificate (PEM)
     #[arg(long, env = "BANYAN_ADMIN_TLS_KEY", hide_env = true, value_name = "FILE")]
     pub(crate) admin_tls_key: Option<PathBuf>,
+    /// Prometheus, for charts of the dashboard that reach further back than a day, for example `http://127.0.0.1:9090`
+    #[arg(long, env = "BANYAN_PROMETHEUS", hide_env = true, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
     /// Add `Via: 1.1 banyan` in both directions
     #[arg(long, env = "BANYAN_VIA", hide_env = true)]
     pub(crate) via: bool,

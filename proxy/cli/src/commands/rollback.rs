@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use banyan_control::api::{Pinned, ReloadResult, Rollback, RolledBack};
-use banyan_control::edit::{Change, EditError};
+use banyan_control::edit::{EditError, legacy_writes_again, zeros};
 use banyan_routes::Share;
 
 use super::shares::{self, Holder};
@@ -57,30 +57,20 @@ fn one(editing: &Editing<'_>, args: &RollbackArgs, route: &str) -> Result<Exit, 
     if holder.share == Share::NONE {
         let sentence = format!("{} is at 0 % already", holder.title());
         shares::unchanged(editing, &args.edit, holder.wanted(Share::NONE), &sentence)?;
-    } else if !holder.candidate_stores.is_empty() && !args.force {
-        return Err(Stop::Failure(
-            writes_elsewhere(&holder).hint(format!("banyan rollback {route} --force")),
-        ));
+    } else if let Some(message) = holder.written_elsewhere().filter(|_| !args.force) {
+        let failure = Failure::new(Exit::Failed, message);
+        return Err(Stop::Failure(failure.hint(format!("banyan rollback {route} --force"))));
     } else {
-        holder.tell_company(route);
+        shares::tell_company(&holder, route);
         write(editing, args, &[&holder])?;
     }
     warn_of_pins(&[&holder]);
     Ok(Exit::Ok)
 }
 
-fn writes_elsewhere(holder: &Holder) -> Failure {
-    let (title, stores) = (holder.title(), holder.candidate_stores.join("`, `"));
-    let message = format!(
-        "{title} writes the separate store `{stores}` at the candidate: what was written there is not in legacy"
-    );
-    Failure::new(Exit::Failed, message)
-}
-
 fn all(editing: &Editing<'_>, args: &RollbackArgs) -> Result<Exit, Stop> {
     let holders = shares::holders(editing.session.table());
-    let is_kept =
-        |holder: &&Holder| holder.share != Share::NONE && !holder.candidate_stores.is_empty() && !args.force;
+    let is_kept = |holder: &&Holder| holder.written_elsewhere().is_some() && !args.force;
     let (kept, back): (Vec<&Holder>, Vec<&Holder>) = holders.iter().partition(is_kept);
     let moved: Vec<&Holder> = back.iter().copied().filter(|holder| holder.share != Share::NONE).collect();
     if moved.is_empty() {
@@ -116,17 +106,10 @@ fn warn_of_pins(holders: &[&Holder]) {
 }
 
 fn write(editing: &Editing<'_>, args: &RollbackArgs, holders: &[&Holder]) -> Result<(), Stop> {
-    let zero = |holder: &&Holder| Change::share(holder.place.clone(), Share::NONE);
-    let mut changes: Vec<Change> = holders.iter().map(zero).collect();
-    let mut stores: Vec<&String> = holders.iter().flat_map(|holder| &holder.candidate_stores).collect();
-    stores.sort();
-    stores.dedup();
-    changes.extend(stores.iter().map(|store| Change::writer_legacy(store)));
+    let (changes, stores) = zeros(holders);
     let plan = editing.session.plan(&changes)?;
     for store in stores {
-        screen::say_warning(&format!(
-            "legacy becomes the writer of store `{store}` again: what the candidate wrote is not in it"
-        ));
+        screen::say_warning(&legacy_writes_again(&store));
     }
     shares::write(editing, &plan, &args.edit, Vec::new())
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use banyan_control::{
     AccessLogTarget, AdminError, AdminOptions, CertificateFiles, Drained, ExitReason,
-    Limits as GatewayLimits, LoadError, Registry, RunError, RunOptions, Settings as Gateway, Source,
-    StartError, TlsSettings,
+    Limits as GatewayLimits, LoadError, PrometheusOptions, Registry, RunError, RunOptions, SAMPLE_EVERY,
+    Settings as Gateway, Source, StartError, TlsSettings,
 };
 
-use crate::admin::HTTPS;
+use crate::admin::{HTTPS, authorities};
 use crate::args::{Limits, Most, Process, RunArgs, Size};
 use crate::failure::{Exit, Failure};
 use crate::settings::{self, ROUTES_FILE, Settings};
@@ -44,6 +44,8 @@ pub(super) fn perform(args: RunArgs, settings: &Settings) -> Result<Exit, Failur
         },
         state_dir: process.state_dir,
         unready_before_stop: process.unready_before_stop.map_or(Duration::ZERO, |time| time.0),
+        sample_every: SAMPLE_EVERY,
+        prometheus: process.prometheus.as_deref().map(prometheus).transpose()?,
     };
     let next = match options.source {
         Source::File(_) => "banyan check",
@@ -180,6 +182,21 @@ fn admin_certificate(process: &Process, address: &str) -> Result<Option<Certific
         (_, None, Some(_)) => usage("an admin key is given, and no certificate"),
         (false, Some(_), Some(_)) => usage("an admin certificate is given, and `--admin` is not `https://`"),
     }
+}
+
+/// An address of Prometheus, and a client that believes the authorities of the system.
+fn prometheus(url: &str) -> Result<PrometheusOptions, Failure> {
+    let usage =
+        |message: String| Failure::new(Exit::Usage, message).hint("--prometheus http://127.0.0.1:9090");
+    let parsed: http::Uri = url.parse().map_err(|error| usage(format!("`--prometheus {url}`: {error}")))?;
+    let is_https = parsed.scheme_str() == Some("https");
+    if (!is_https && parsed.scheme_str() != Some("http")) || parsed.host().is_none_or(str::is_empty) {
+        return Err(usage(format!(
+            "`--prometheus {url}` is no address that begins with `http://` or `https://`"
+        )));
+    }
+    let config = ureq::Agent::config_builder().tls_config(authorities::tls(None, is_https)?).build();
+    Ok(PrometheusOptions { url: url.to_owned(), agent: config.into() })
 }
 
 fn admin_address(text: &str) -> Result<SocketAddr, Failure> {

@@ -2,9 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 
-use banyan_control::edit::{Place, Plan};
+pub(super) use banyan_control::edit::{Holder, holders, pins_stay};
+use banyan_control::edit::{NoShare, Plan};
 use banyan_control::text_hash;
-use banyan_routes::{Destination, Route, RouteTable, Share, Split, StoreMode, Writer};
+use banyan_routes::{RouteTable, Share};
 use serde::Serialize;
 
 use super::JSON_VERSION;
@@ -14,131 +15,34 @@ use crate::failure::{Exit, Failure};
 use crate::names::nearest;
 use crate::screen;
 
-/// A share as it is written: of one route, or of a cohort and all its routes.
-#[derive(Debug, Clone)]
-pub(super) struct Holder {
-    /// Name of the route or the cohort.
-    pub(super) name: String,
-    /// True for a cohort.
-    pub(super) is_cohort: bool,
-    /// The routes it moves.
-    pub(super) routes: Vec<String>,
-    /// Now.
-    pub(super) share: Share,
-    /// Where it is written.
-    pub(super) place: Place,
-    /// Separate stores that the candidate writes: what it wrote is not in legacy.
-    pub(super) candidate_stores: Vec<String>,
-    /// Routes that pin clients to the candidate whatever the share, and where they are written.
-    pub(super) pinned: Vec<(String, String)>,
-}
-
-/// Every share of a table, in file order.
-pub(super) fn holders(table: &RouteTable) -> Vec<Holder> {
-    let mut holders: Vec<Holder> = Vec::new();
-    for (route, split) in table.routes().iter().filter_map(|route| Some((route, split(route)?))) {
-        let holder = holder(table, route, split);
-        match holders
-            .iter_mut()
-            .find(|known| known.is_cohort && holder.is_cohort && known.name == holder.name)
-        {
-            Some(known) => {
-                known.routes.extend(holder.routes);
-                known.candidate_stores.extend(holder.candidate_stores);
-                known.pinned.extend(holder.pinned);
-            }
-            None => holders.push(holder),
-        }
-    }
-    holders
-}
-
-fn split(route: &Route) -> Option<&Split> {
-    match &route.destination {
-        Destination::Split(split) => Some(split),
-        Destination::Legacy | Destination::Retired(_) => None,
-    }
-}
-
-fn holder(table: &RouteTable, route: &Route, split: &Split) -> Holder {
-    let store = route.store.map(|index| &table.stores()[index.0 as usize]);
-    let written = store.filter(|store| store.mode == StoreMode::Separate(Writer::Candidate));
-    let origin = split.percent_origin.clone();
-    let cohort = split.cohort.map(|index| &table.cohorts()[index.0 as usize]);
-    let (name, place) = match cohort {
-        Some(cohort) => (&cohort.name, Place::Cohort { name: cohort.name.clone(), origin }),
-        None => (&route.name, Place::Route { name: route.name.clone(), origin }),
-    };
-    let pins = route.pins.iter().any(|pin| pin.to_candidate);
-    let place_of_route = || (route.name.clone(), format!("{}:{}", route.origin.file, route.origin.line));
-    Holder {
-        name: name.clone(),
-        is_cohort: cohort.is_some(),
-        routes: vec![route.name.clone()],
-        share: split.share,
-        place,
-        candidate_stores: written.map(|store| store.name.clone()).into_iter().collect(),
-        pinned: pins.then(place_of_route).into_iter().collect(),
-    }
-}
-
 /// The share that a name stands for: a route's, its cohort's, or a cohort's own.
 pub(super) fn find(table: &RouteTable, name: &str) -> Result<Holder, Failure> {
+    banyan_control::edit::find(table, name).map_err(|none| {
+        let hint = match &none {
+            NoShare::Unknown { .. } => did_you_mean(table, name),
+            NoShare::OfRoute { .. } => None,
+        };
+        Failure::new(Exit::Failed, none.to_string()).hint(hint.unwrap_or_else(|| none.hint()))
+    })
+}
+
+fn did_you_mean(table: &RouteTable, name: &str) -> Option<String> {
     let holders = holders(table);
-    let found =
-        holders.iter().find(|holder| holder.name == name || holder.routes.iter().any(|route| route == name));
-    if let Some(found) = found {
-        return Ok(found.clone());
-    }
-    if let Some(route) = table.routes().iter().find(|route| route.name == name) {
-        return Err(no_share(route));
-    }
     let names = holders.iter().flat_map(|holder| holder.routes.iter().chain([&holder.name]));
-    let hint = match nearest(name, names.map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`banyan status` lists the routes".to_owned(),
-    };
-    Err(Failure::new(Exit::Failed, format!("no route or cohort named `{name}`")).hint(hint))
+    nearest(name, names.map(String::as_str)).map(|near| format!("did you mean `{near}`?"))
 }
 
-fn no_share(route: &Route) -> Failure {
-    let place = format!("{}:{}", route.origin.file, route.origin.line);
-    let (why, key) = match route.destination {
-        Destination::Retired(_) => ("is retired", " instead of `retire`"),
-        _ => ("has no candidate", ""),
-    };
-    Failure::new(Exit::Failed, format!("route `{}` {why}: there is no share to change", route.name))
-        .hint(format!("give it `to` and `percent`{key} at {place}"))
-}
-
-impl Holder {
-    /// `orders` or `cohort checkout`.
-    pub(super) fn title(&self) -> String {
-        if self.is_cohort { format!("cohort {}", self.name) } else { self.name.clone() }
-    }
-
-    /// Its share as it is wanted in force, by route.
-    pub(super) fn wanted(&self, share: Share) -> impl Iterator<Item = (&str, Share)> {
-        self.routes.iter().map(move |route| (route.as_str(), share))
-    }
-
-    /// Says which other routes move.
-    pub(super) fn tell_company(&self, named: &str) {
-        if self.is_cohort && self.routes.iter().any(|route| route != named) {
-            screen::say(&format!("cohort {} moves together: {}", self.name, self.routes.join(", ")));
-        }
-    }
-
-    /// Whether somebody is to be asked: other routes move than the one named, and there is somebody to answer.
-    pub(super) fn is_to_be_confirmed(&self, named: &str, yes: bool) -> bool {
-        let others = self.is_cohort && named != self.name && self.routes.iter().any(|route| route != named);
-        others && !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+/// Says which other routes move.
+pub(super) fn tell_company(holder: &Holder, named: &str) {
+    if let Some(company) = holder.company(named) {
+        screen::say(&company);
     }
 }
 
-/// A pin holds whatever the share is.
-pub(super) fn pins_stay(route: &str, origin: &str) -> String {
-    format!("clients pinned to the candidate of {route} stay there: {origin}")
+/// Whether somebody is to be asked: other routes move than the one named, and there is somebody to answer.
+pub(super) fn is_to_be_confirmed(holder: &Holder, named: &str, yes: bool) -> bool {
+    let others = named != holder.name && holder.company(named).is_some();
+    others && !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Asks; anything but yes ends the command.

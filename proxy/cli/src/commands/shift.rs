@@ -17,8 +17,8 @@ pub(super) fn perform(args: &ShiftArgs, settings: &Settings) -> Result<Exit, Fai
         shares::unchanged(&editing, &args.edit, holder.wanted(args.percent), &sentence)?;
         return Ok(Exit::Ok);
     }
-    holder.tell_company(&args.route);
-    if holder.is_to_be_confirmed(&args.route, args.yes) {
+    shares::tell_company(&holder, &args.route);
+    if shares::is_to_be_confirmed(&holder, &args.route, args.yes) {
         // Whoever is asked may have gone for lunch: nobody else's edit, and no rollback, waits for that.
         drop(editing);
         shares::confirm()?;

@@ -1,9 +1,7 @@
 //! `banyan undo`
 
-use std::path::Path;
-
 use banyan_control::api::{EndRollback, HistoryEntry, HistoryKind, KeptSet, ReloadResult};
-use banyan_control::{change_lines, file_set, kept_set, text_hash};
+use banyan_control::change_lines;
 use banyan_routes::FileSet;
 
 use super::shares;
@@ -75,12 +73,8 @@ fn last_entry(admin: &Admin) -> Result<HistoryEntry, Failure> {
 
 /// The files with the entry's change taken back.
 fn inverse(admin: &Admin, entry: &HistoryEntry, files: &FileSet) -> Result<FileSet, Failure> {
-    let before = kept(admin, entry.text_hash_before.as_deref().unwrap_or_default())?;
-    let after = kept(admin, &entry.text_hash)?;
-    let current = kept_set(files, &text_hash(files));
-    let undone = banyan_control::undo(entry, &before, &after, &current)
-        .map_err(|refusal| Failure::new(Exit::Failed, refusal.to_string()).hint_if_none("banyan history"))?;
-    Ok(named_as(files, file_set(&undone.result)))
+    let undone = banyan_control::undone(entry, files, |hash| kept(admin, hash))?;
+    undone.map_err(|refusal| Failure::new(Exit::Failed, refusal.to_string()).hint_if_none("banyan history"))
 }
 
 fn kept(admin: &Admin, hash: &str) -> Result<KeptSet, Failure> {
@@ -91,14 +85,4 @@ fn kept(admin: &Admin, hash: &str) -> Result<KeptSet, Failure> {
         Failure::new(Exit::Failed, "the proxy has not kept the files of the last change")
             .hint("start it with `--state-dir DIR`")
     })
-}
-
-/// Kept files are named from the main file's folder; on this host they are named as they were read.
-fn named_as(read: &FileSet, mut kept: FileSet) -> FileSet {
-    let folder = Path::new(&read.main.name).parent().unwrap_or(Path::new(""));
-    kept.main.name.clone_from(&read.main.name);
-    for file in &mut kept.included {
-        file.name = folder.join(&file.name).display().to_string();
-    }
-    kept
 }

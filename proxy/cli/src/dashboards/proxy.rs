@@ -5,7 +5,8 @@ use banyan_control::metric::{
     CONFIG_GENERATION, CONFIG_INFO, CONFIG_RELOADS, CONNECTIONS, CONNECTIONS_REFUSED, CPU, EJECTED,
     EJECTIONS, EVIDENCE_DROPPED, FALLBACKS, HEALTHY, HISTORY_DROPPED, INFLIGHT, INFORMATIONAL_DROPPED,
     LOG_DROPPED, MAX_FDS, OPEN_FDS, OS_THREADS, PANICS, POOL, REFUSED, REQUESTS, RESIDENT_MEMORY, RETRIES,
-    SHADOW_BYTES, SHADOW_INFLIGHT, SHADOW_REQUESTS, START_TIME, UPSTREAM_ERRORS, VIRTUAL_MEMORY, WORKERS,
+    SHADOW_BYTES, SHADOW_INFLIGHT, SHADOW_REQUESTS, START_TIME, TIMELINE_DROPPED, UPSTREAM_ERRORS,
+    VIRTUAL_MEMORY, WORKERS,
 };
 use serde_json::Value;
 
@@ -147,13 +148,14 @@ fn losses() -> Section {
         vec![
             graph(
                 "Lost on the way out",
-                "Lines of the access log, swaps of the history and samples of the evidence for which \
-                 a queue was full, in a second.",
+                "Lines of the access log, swaps of the history, samples of the evidence and of the built-in \
+                 dashboard's own history that were not kept, in a second.",
                 Unit::EventRate,
             )
             .asks(&of(&LOG_DROPPED).rate().sum(""), "access log")
             .asks(&of(&HISTORY_DROPPED).rate().sum(""), "history")
-            .asks(&of(&EVIDENCE_DROPPED).rate().sum("reason"), "evidence: {{reason}}"),
+            .asks(&of(&EVIDENCE_DROPPED).rate().sum("reason"), "evidence: {{reason}}")
+            .asks(&of(&TIMELINE_DROPPED).rate().sum("reason"), "timeline: {{reason}}"),
             graph(
                 "Copies not sent",
                 "Copies for which a queue, memory, places or the candidate were missing, in a second.",

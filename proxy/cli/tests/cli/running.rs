@@ -55,6 +55,8 @@ impl Running {
             },
             state_dir: Some(folder.path().join("state")),
             unready_before_stop: Duration::ZERO,
+            sample_every: banyan_control::SAMPLE_EVERY,
+            prometheus: None,
         };
         let proxy = Proxy::start(options, &Registry::new()).unwrap();
         Self { proxy, folder }

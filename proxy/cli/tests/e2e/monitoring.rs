@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::SystemTime;
 
 use banyan_gateway::METRICS;
 use http::Request;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::application::Application;
-use crate::banyan::{Banyan, legacy_at};
+use crate::banyan::{Banyan, legacy_at, moving};
 use crate::bodies::{AnyBody, empty};
 use crate::client::{self, Answer, request};
 use crate::load::{AfterClose, Load};
@@ -162,6 +163,92 @@ fn form_urlencoded(text: &str) -> String {
         write!(encoded, "%{byte:02X}").unwrap();
         encoded
     })
+}
+
+/// Counters of two days, a sample a minute: legacy answers 8 requests a second, the candidate 2, one of ten with 500; one
+/// comparison of four is a mismatch. From noon to one on the first day there was nobody.
+fn two_days(begin: u64) -> String {
+    let (mut text, mut minutes) = (String::new(), 0);
+    let mut family = |name: &str, labels: &str, per_minute: f64| {
+        let pause = 720..780;
+        let samples = (0..2 * 24 * 60_u32).filter(|minute| !pause.contains(minute));
+        for minute in samples {
+            let value = per_minute * f64::from(minute);
+            let at = begin + 60 * u64::from(minute);
+            writeln!(text, "{name}{{route=\"moving\",{labels}}} {value} {at}").unwrap();
+            minutes += 1;
+        }
+    };
+    let requests = "banyan_requests_total";
+    family(requests, "arm=\"legacy\",code_class=\"2xx\"", 480.0);
+    family(requests, "arm=\"candidate\",code_class=\"2xx\"", 108.0);
+    family(requests, "arm=\"candidate\",code_class=\"5xx\"", 12.0);
+    family("banyan_decisions_total", "arm=\"legacy\",reason=\"share\"", 480.0);
+    family("banyan_decisions_total", "arm=\"candidate\",reason=\"share\"", 120.0);
+    family("banyan_compare_total", "verdict=\"match\"", 9.0);
+    family("banyan_compare_total", "verdict=\"mismatch\"", 3.0);
+    for (bound, per_minute) in [("0.005", 0.0), ("0.01", 480.0), ("+Inf", 480.0)] {
+        let labels = format!("arm=\"legacy\",le=\"{bound}\"");
+        family("banyan_request_duration_seconds_bucket", &labels, per_minute);
+    }
+    assert!(minutes > 10_000);
+    text + "# EOF\n"
+}
+
+/// A chart that goes back further than the proxy remembers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_days_of_a_route_come_from_prometheus() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let begin = (now - 4 * 24 * 3600) / 3600 * 3600;
+    std::fs::write(folder.path().join("days.txt"), two_days(begin)).unwrap();
+    std::fs::write(folder.path().join("prometheus.yml"), "scrape_configs: []\n").unwrap();
+    let import = ["tsdb", "create-blocks-from", "--quiet", "openmetrics", "days.txt", "data"];
+    run(program("promtool").current_dir(folder.path()).args(import));
+    let address = free_address();
+    let mut command = program("prometheus");
+    command.current_dir(folder.path()).args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"]);
+    command.arg(format!("--web.listen-address={address}"));
+    let mut prometheus = Process::start("prometheus", &mut command, folder.path());
+    prometheus.listens_on(address).await;
+
+    let (legacy, candidate) = (Application::start("legacy").await, Application::start("candidate").await);
+    let url = format!("http://{address}");
+    let banyan = Banyan::start_with(&moving(&legacy, &candidate, "50"), &["--prometheus", &url]).await;
+    let path = format!("/api/v1/series?route=moving&from={begin}&to={}&points=200", begin + 2 * 24 * 3600);
+    let answer = client::get(banyan.admin, &path).await.unwrap();
+    let series: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((&series["source"], &series["problem"]), (&"prometheus".into(), &Value::Null), "{series}");
+    let times = series["times"].as_array().unwrap();
+    assert!((150..=200).contains(&times.len()), "{}", times.len());
+    // Away from the begin, the end and the pause every point is alike.
+    let at = |column: &Value, place: usize| column[place].as_f64();
+    let is_near = |found: Option<f64>, wanted: f64| {
+        assert!(found.is_some_and(|found| (found - wanted).abs() < 0.02 * wanted), "{found:?}, not {wanted}");
+    };
+    let place = times.len() * 3 / 4;
+    is_near(at(&series["legacy"]["requests_per_second"], place), 8.0);
+    is_near(at(&series["candidate"]["requests_per_second"], place), 2.0);
+    assert_eq!(at(&series["legacy"]["error_ratio"], place), Some(0.0));
+    is_near(at(&series["candidate"]["error_ratio"], place), 0.1);
+    is_near(at(&series["observed_share"], place), 0.2);
+    is_near(at(&series["mismatch_ratio"], place), 0.25);
+    is_near(at(&series["compared"], place), 0.2 * series["step_seconds"].as_f64().unwrap());
+    is_near(at(&series["legacy"]["p50_seconds"], place), 0.0075);
+    assert_eq!(at(&series["candidate"]["p99_seconds"], place), None, "it has no histogram");
+    let noon = times.iter().position(|at| at.as_u64().unwrap() > begin + 12 * 3600 + 2400).unwrap();
+    for column in [&series["legacy"]["requests_per_second"], &series["observed_share"], &series["compared"]] {
+        assert_eq!(at(column, noon), None, "nobody was there: no data, and no zero");
+    }
+    let day = client::get(banyan.admin, "/api/v1/series?route=moving").await.unwrap();
+    let day: Value = serde_json::from_slice(&day.body).unwrap();
+    assert_eq!(day["source"], "memory");
+    prometheus.terminate();
+    prometheus.ended().await;
+    let answer = client::get(banyan.admin, &path).await.unwrap();
+    let series: Value = serde_json::from_slice(&answer.body).unwrap();
+    let problem = series["problem"].as_str().unwrap();
+    assert!(problem.starts_with("Prometheus does not answer: "), "{problem}");
 }
 
 /// Asks this proxy, and more often than a person would wait for.

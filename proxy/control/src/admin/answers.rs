@@ -212,7 +212,7 @@ pub(super) async fn method_not_allowed() -> Refused {
 }
 
 /// What goes into the history and onto terminals: without control characters, and not without end.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut text: String = text.chars().filter(|letter| !letter.is_control()).collect();
     text.truncate(text.floor_char_boundary(WORDS_BYTES_MAX));
     text

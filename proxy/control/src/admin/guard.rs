@@ -2,52 +2,105 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
-use axum::http::uri::Authority;
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::{Authority, PathAndQuery};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use subtle::ConstantTimeEq;
 
 use super::AdminOptions;
 use super::answers::Refused;
 use super::rate::Rate;
+use super::session::{May, Right, Sessions, Viewer, see_other};
 use crate::metrics::Metrics;
+
+/// Requests at once, after a pause, and time for one more.
+const BURST: u32 = 1_000;
+const EVERY: Duration = Duration::from_millis(4);
+
+/// What a page may load and who may show it: nothing but our own, and nobody.
+const PAGE_POLICY: &str =
+    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
 /// The rules of one listener.
 pub(super) struct Guard {
-    token: Option<String>,
-    read_token: Option<String>,
-    read_only: bool,
+    sessions: Sessions,
     rate: Rate,
     metrics: Metrics,
     names: Vec<String>,
     bound: IpAddr,
 }
 
+/// Which rules a path has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Health checks: open, and never too often.
+    Probe,
+    Metrics,
+    Api,
+    /// What is needed to sign in, and what looks alike for everybody.
+    Open,
+    /// A page, or a form of one.
+    Page,
+}
+
+impl Door {
+    fn of(path: &str) -> Self {
+        match path {
+            "/healthz" | "/readyz" => Self::Probe,
+            "/metrics" => Self::Metrics,
+            "/sign-in" | "/session" | "/favicon.ico" => Self::Open,
+            _ if path.starts_with("/assets/") => Self::Open,
+            _ if path.starts_with("/api/") => Self::Api,
+            _ => Self::Page,
+        }
+    }
+}
+
+/// Whoever is refused is told so, or shown where to sign in.
+enum Turned {
+    Away(Refused),
+    ToSignIn,
+}
+
+impl From<Refused> for Turned {
+    fn from(refused: Refused) -> Self {
+        Self::Away(refused)
+    }
+}
+
 impl Guard {
-    pub(super) fn new(options: AdminOptions, bound: SocketAddr, metrics: Metrics) -> Self {
-        let AdminOptions { token, read_token, read_only, hosts: names, .. } = options;
-        let rate = Rate::new(Instant::now());
-        Self { token, read_token, read_only, rate, metrics, names, bound: bound.ip().to_canonical() }
+    pub(super) fn new(
+        options: AdminOptions,
+        bound: SocketAddr,
+        sessions: Sessions,
+        metrics: Metrics,
+    ) -> Self {
+        let rate = Rate::new(Instant::now(), BURST, EVERY);
+        Self { sessions, rate, metrics, names: options.hosts, bound: bound.ip().to_canonical() }
     }
 
-    fn judge(&self, request: &Request) -> Result<(), Refused> {
-        let (headers, path) = (request.headers(), request.uri().path());
+    fn judge(&self, request: &Request) -> Result<Viewer, Turned> {
+        let (headers, path, method) = (request.headers(), request.uri().path(), request.method());
+        let door = Door::of(path);
         // Who may not ask at all takes nobody's place.
         let host = self.host(headers)?;
         judge_origin(headers, host)?;
-        let may_change = self.judge_token(path, headers)?;
-        self.judge_rate(may_change, request)?;
-        if !may_change && changes(request.method(), path) {
+        let (may_change, viewer) = self.judge_token(door, method, headers)?;
+        self.judge_rate(door, may_change, request)?;
+        if !may_change && changes(method, path) {
             let message =
                 "this may only be read: it wants the admin token, and a listener without `--admin-read-only`";
-            return Err(Refused::new(StatusCode::FORBIDDEN, "read-only", message.to_owned()));
+            return Err(Refused::new(StatusCode::FORBIDDEN, "read-only", message.to_owned()).into());
         }
-        judge_content_type(request.method(), headers)
+        judge_content_type(door, method, headers)?;
+        Ok(viewer)
     }
 
     /// The one `Host`, if it is ours.
@@ -79,55 +132,101 @@ impl Guard {
 
     /// Probes are answered in any case: a flood must not look like a proxy that is ill. So is whoever has the admin
     /// token, or changes something where none is needed: a rollback must get through.
-    fn judge_rate(&self, may_change: bool, request: &Request) -> Result<(), Refused> {
-        let path = request.uri().path();
-        let is_operator = may_change && (self.token.is_some() || changes(request.method(), path));
-        if is_operator || is_probe(path) || self.rate.takes(Instant::now()) {
+    fn judge_rate(&self, door: Door, may_change: bool, request: &Request) -> Result<(), Refused> {
+        let keys = self.sessions.keys();
+        let is_operator = may_change && (keys.has_token() || changes(request.method(), request.uri().path()));
+        if is_operator || door == Door::Probe || self.rate.takes(Instant::now()) {
             return Ok(());
         }
         self.metrics.admin_request_refused();
         Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "rate", "asked too often, try again".to_owned()))
     }
 
-    /// Whether the client may change something, or why it may not even read.
-    fn judge_token(&self, path: &str, headers: &HeaderMap) -> Result<bool, Refused> {
-        if self.token.is_none() && self.read_token.is_none() {
-            return Ok(!self.read_only);
+    /// Whether the client may change something and who it is, or why it may not even read.
+    fn judge_token(
+        &self,
+        door: Door,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<(bool, Viewer), Turned> {
+        let keys = self.sessions.keys();
+        if keys.is_open() {
+            let may = if keys.is_read_only() { May::ReadOnly } else { May::NoToken };
+            // Forms want a session, and there is none.
+            let may_change = !keys.is_read_only() && door != Door::Page;
+            return Ok((may_change, Viewer { may, session: None }));
         }
-        let given = single(headers, &AUTHORIZATION).and_then(bearer).unwrap_or_default();
-        // Takes as long for a nearly right token as for a wrong one.
-        let is = |token: &Option<String>| {
-            token.as_ref().is_some_and(|token| bool::from(given.as_bytes().ct_eq(token.as_bytes())))
-        };
-        let (may_change, may_read) = (is(&self.token), is(&self.read_token));
-        let is_open = is_probe(path) || (path == "/metrics" && self.bound.is_loopback());
-        if may_change || may_read || is_open {
-            return Ok(may_change && !self.read_only);
+        let given = single(headers, &AUTHORIZATION).and_then(bearer);
+        if let Some(right) = given.and_then(|token| keys.right(token)) {
+            // A page's forms want a session, which this is not.
+            let may_change = right == Right::Change && !keys.is_read_only() && door != Door::Page;
+            let may = if may_change { May::Change } else { May::ReadToken };
+            return Ok((may_change, Viewer { may, session: None }));
         }
-        let message = "wants `Authorization: Bearer` with the admin token".to_owned();
-        Err(Refused::new(StatusCode::UNAUTHORIZED, "token", message))
+        // What a session changes it changes by forms, which carry more than its cookie.
+        let takes_session = matches!(door, Door::Page | Door::Open) || is_reading(method);
+        if let Some((session, right)) = self.sessions.of(headers).filter(|_| takes_session) {
+            let may = match right {
+                _ if keys.is_read_only() => May::ReadOnly,
+                Right::Read => May::ReadToken,
+                Right::Change => May::Change,
+            };
+            return Ok((may == May::Change, Viewer { may, session: Some(session) }));
+        }
+        match door {
+            Door::Probe | Door::Open => {}
+            Door::Metrics if self.bound.is_loopback() => {}
+            Door::Page => return Err(Turned::ToSignIn),
+            Door::Api | Door::Metrics => {
+                let message = "wants `Authorization: Bearer` with the admin token".to_owned();
+                return Err(Refused::new(StatusCode::UNAUTHORIZED, "token", message).into());
+            }
+        }
+        Ok((false, Viewer { may: May::NotSignedIn, session: None }))
     }
 }
 
-fn is_probe(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+fn is_reading(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// A question is sent by `POST` because it is long.
+/// A question is sent by `POST` because it is long; to sign in or out changes nothing of the proxy.
 fn changes(method: &Method, path: &str) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && path != "/api/v1/explain"
+    !is_reading(method) && !matches!(path, "/api/v1/explain" | "/session" | "/session/end")
 }
 
 /// Refuses what the rules do not allow, before any handler.
-pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let mut response = match guard.judge(&request) {
-        Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
+        Ok(viewer) => {
+            request.extensions_mut().insert(viewer);
+            next.run(request).await
+        }
+        Err(Turned::Away(refused)) => refused.into_response(),
+        Err(Turned::ToSignIn) => sign_in_first(&request),
     };
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        // `no-referrer` would make browsers send `Origin: null` along with our own forms (Fetch, 3.1).
+        (REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What may be kept says so itself.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// After signing in the page that was asked for is shown; a form is not sent again.
+fn sign_in_first(request: &Request) -> Response {
+    if !is_reading(request.method()) {
+        return see_other("/sign-in?refused=session");
+    }
+    let wanted = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    see_other(&format!("/sign-in?next={next}"))
 }
 
 /// Browsers name the page that asks; only a page from this very listener may.
@@ -144,13 +243,18 @@ fn judge_origin(headers: &HeaderMap, host: &str) -> Result<(), Refused> {
     Err(Refused::new(StatusCode::FORBIDDEN, "foreign-origin", message))
 }
 
-fn judge_content_type(method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
+/// Neither is what a foreign page can send unasked: JSON never, and forms of ours carry a number that it does not know.
+fn judge_content_type(door: Door, method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
     let found = single(headers, &CONTENT_TYPE).unwrap_or_default();
     let essence = found.split(';').next().unwrap_or_default().trim();
-    if method != Method::POST || essence.eq_ignore_ascii_case("application/json") {
+    let wanted = match door {
+        Door::Page | Door::Open => "application/x-www-form-urlencoded",
+        Door::Api | Door::Metrics | Door::Probe => "application/json",
+    };
+    if method != Method::POST || essence.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
-    let message = format!("expected `Content-Type: application/json`, found `{found}`");
+    let message = format!("expected `Content-Type: {wanted}`, found `{found}`");
     Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", message))
 }
 

@@ -104,7 +104,9 @@ pub(super) async fn record(
     Ok(Json(sources.evidence.recorded(query.route.as_deref(), query.after, count)))
 }
 
-async fn off_thread<T: Send + 'static>(answer: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
+pub(super) async fn off_thread<T: Send + 'static>(
+    answer: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
     tokio::task::spawn_blocking(answer).await.map_err(|error| failed(error.to_string()))
 }
 

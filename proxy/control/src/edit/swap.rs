@@ -104,6 +104,12 @@ pub(super) fn take_steps(steps: &[Step<'_>], like: &Path) -> Result<(), EditErro
     result
 }
 
+/// Everything that can fail for lack of space or rights, and the comparison; nothing stays of it.
+pub(super) fn rehearse(steps: &[Step<'_>], like: &Path) -> Result<(), EditError> {
+    let ready = steps.iter().map(|step| Ready::prepare(step, like)).collect::<Result<Vec<_>, _>>()?;
+    ready.iter().try_for_each(Ready::is_as_before)
+}
+
 fn take_effect(ready: Vec<Ready<'_, '_>>, like: &Path) -> Result<(), EditError> {
     let mut done: Vec<Step<'_>> = Vec::new();
     for one in ready {

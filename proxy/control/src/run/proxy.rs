@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,16 +14,20 @@ use prometheus::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{RunError, RunOptions};
+use crate::actions::Actions;
 use crate::admin::{self, Admin, Phase, Sources};
 use crate::api;
+use crate::board::BoardMaker;
 use crate::evidence::{self, EvidenceKeeper};
 use crate::handover::{Lent, Predecessor, Program, Successor, UpgradeError};
 use crate::history::{History, Place};
 use crate::load::{Source, load_to_serve};
 use crate::metrics::{Metrics, Scrape};
+use crate::ranges::Ranges;
 use crate::reload::{ReloadHandle, Reloader};
 use crate::state_dir;
 use crate::swap::Swap;
+use crate::timeline::{Sampler, Timeline};
 use crate::upgrade::{Upgrade, UpgradeOrder, UpgradeRefused};
 use crate::view::View;
 
@@ -61,6 +66,7 @@ struct Operations {
     lock: Option<File>,
     // Dropped in this order: no answer after the threads it asks have gone.
     _admin: Admin,
+    sampler: Sampler,
     evidence: EvidenceKeeper,
     reloader: Reloader,
 }
@@ -104,19 +110,25 @@ impl Proxy {
         let gateway = gateway.map_err(RunError::Gateway)?;
         // Until here the process before still keeps the history, and this one can fail without anybody noticing.
         let serving = predecessor.map(|it| relieve(it, &gateway, lock.as_ref())).transpose()?;
-        let evidence_path = place.folder().map(evidence::path);
+        let kept = place.folder().map(Path::to_owned);
+        let evidence_path = kept.as_deref().map(evidence::path);
         let history = History::open(place, &metrics);
         let names: Vec<&str> = table.routes().iter().map(|route| route.name.as_str()).collect();
         let evidence = EvidenceKeeper::start(evidence_path, &names, gateway.comparisons(), &metrics);
         let evidence = evidence.map_err(RunError::System)?;
         let from = (loaded.files, loaded.text_hash, loaded.report);
-        let swap = Swap::start(gateway.clone(), table, from, options.variables, metrics.clone(), history);
+        let timeline = Timeline::new(options.sample_every);
+        let keeping = (history, timeline.clone());
+        let variables = options.variables;
+        let swap = Swap::start(gateway.clone(), table, from, variables.clone(), metrics.clone(), keeping);
         let (view, counts) = (swap.view(), swap.counts());
         let main = match options.source {
             Source::File(path) => Some(path),
             Source::Legacy(_) => None,
         };
         let reloader = Reloader::start(main, swap).map_err(RunError::System)?;
+        let sampler = Sampler::start(timeline.clone(), gateway.clone(), metrics.clone(), kept.as_deref());
+        let sampler = sampler.map_err(RunError::System)?;
         let (phase, phase_seen) = watch::channel(Phase::Starting);
         let (orders_in, orders) = mpsc::channel(1);
         let reload = reloader.handle();
@@ -130,12 +142,23 @@ impl Proxy {
             metrics,
             phase: phase_seen,
             upgrades: orders_in,
+            board: BoardMaker::new(
+                gateway.clone(),
+                view.clone(),
+                timeline.clone(),
+                phase.subscribe(),
+                options.sample_every,
+            ),
+            timeline,
+            ranges: options.prometheus.map(Ranges::new),
+            sessions: bound.sessions(&options.admin).map_err(RunError::System)?,
+            actions: Actions::new(gateway.clone(), view.clone(), reload.clone(), variables),
         };
         let admin = Admin::start(bound, options.admin, sources).map_err(RunError::System)?;
         let (stop, ended) = serving.map_or_else(|| start_gateway(&gateway), Ok)?;
         phase.send_replace(Phase::Ready);
         let admin_address = admin.address();
-        let operations = Some(Operations { admin_socket, lock, _admin: admin, evidence, reloader });
+        let operations = Some(Operations { admin_socket, lock, _admin: admin, sampler, evidence, reloader });
         let upgrade = Upgrade::default();
         Ok(Self { stop, phase, ended, reload, gateway, view, upgrade, orders, admin_address, operations })
     }
@@ -181,6 +204,7 @@ impl Proxy {
     /// Ends without waiting for a slow disk: the process is about to go.
     pub(super) fn abandon(mut self) {
         if let Some(operations) = self.operations.take() {
+            operations.sampler.abandon();
             operations.evidence.abandon();
             operations.reloader.abandon();
         }

@@ -18,7 +18,7 @@ impl fmt::Display for NoSuchRoute {
 }
 
 /// The table with the shares at 0 that the order names.
-pub(super) fn floored(table: &RouteTable, order: &Rollback) -> Result<RolledBack, NoSuchRoute> {
+pub(crate) fn floored(table: &RouteTable, order: &Rollback) -> Result<RolledBack, NoSuchRoute> {
     let Some(name) = &order.route else { return Ok(table.rolled_back(|_| true, order.force)) };
     if !table.routes().iter().any(|route| goes_by(table, route, name)) {
         return Err(NoSuchRoute(name.clone()));
@@ -27,7 +27,7 @@ pub(super) fn floored(table: &RouteTable, order: &Rollback) -> Result<RolledBack
 }
 
 /// Routes at 0 by this order whose pins go on sending clients to the candidate.
-pub(super) fn pinned(rolled: &RolledBack, order: &Rollback) -> Vec<Pinned> {
+pub(crate) fn pinned(rolled: &RolledBack, order: &Rollback) -> Vec<Pinned> {
     let table = &rolled.table;
     let is_meant = |route: &Route| order.route.as_ref().is_none_or(|name| goes_by(table, route, name));
     let together: Vec<CohortIndex> =

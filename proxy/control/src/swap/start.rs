@@ -1,9 +1,9 @@
 //! What the history says of a start: nothing, when nothing has changed since the last entry.
 
-use banyan_routes::{RouteTable, Variables};
+use banyan_routes::{RouteTable, Variables, diff};
 
 use crate::api::{HistoryEntry, HistoryKind};
-use crate::changes::change_lines;
+use crate::changes::{change_line, routes_of};
 use crate::clock;
 use crate::history::{self, History};
 use crate::load;
@@ -22,8 +22,8 @@ pub(super) fn entry_of_start(
     if last.as_ref().is_some_and(known) {
         return None;
     }
-    let changes = last.as_ref().map_or_else(
-        || vec!["first start".to_owned()],
+    let (changes, routes) = last.as_ref().map_or_else(
+        || (vec!["first start".to_owned()], Vec::new()),
         |last| changes_since(history, last, table, variables),
     );
     Some(HistoryEntry {
@@ -37,6 +37,7 @@ pub(super) fn entry_of_start(
         who: "file".to_owned(),
         why: None,
         changes,
+        routes,
     })
 }
 
@@ -45,13 +46,20 @@ fn changes_since(
     last: &HistoryEntry,
     table: &RouteTable,
     variables: &Variables,
-) -> Vec<String> {
-    let mut told = Vec::new();
+) -> (Vec<String>, Vec<String>) {
+    let (mut told, mut routes) = (Vec::new(), Vec::new());
     if last.kind == HistoryKind::Rollback {
         told.push("the rollback held in memory ended with the restart".to_owned());
+        routes.push(String::new());
     }
     let kept = history.view().set(&last.text_hash).ok().flatten();
     let old = kept.and_then(|kept| load::parse(&history::file_set(&kept), variables).0);
-    told.extend(old.map(|old| change_lines(&old, table)).unwrap_or_default());
-    if told.is_empty() { vec!["started with another configuration".to_owned()] } else { told }
+    let different = old.map(|old| diff(&old, table)).unwrap_or_default();
+    told.extend(different.iter().map(change_line));
+    routes.extend(routes_of(&different));
+    if told.is_empty() {
+        (vec!["started with another configuration".to_owned()], routes)
+    } else {
+        (told, routes)
+    }
 }

@@ -4,14 +4,19 @@
 #![allow(clippy::unwrap_used)] // a step that fails fails its test
 #![allow(clippy::expect_used)]
 
+mod actions;
 mod admin;
+mod board;
+mod browser;
 mod counts;
 mod crowd;
 mod history;
 mod includes;
 mod log;
 mod mismatches;
+mod ranges;
 mod reload;
 mod run;
+mod sessions;
 mod site;
 mod slow_disk;

@@ -162,6 +162,8 @@ pub(crate) fn options(folder: &Path) -> RunOptions {
         },
         state_dir: Some(folder.join("state")),
         unready_before_stop: Duration::ZERO,
+        sample_every: Duration::from_millis(100),
+        prometheus: None,
     }
 }
 

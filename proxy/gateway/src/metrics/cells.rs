@@ -87,6 +87,9 @@ const BOUNDS_NS: [u64; 16] = [
     60_000 * MS,
 ];
 
+/// How many buckets a [`Distribution`] has; the last is unbounded.
+pub const DURATION_BUCKETS: usize = BOUNDS_NS.len() + 1;
+
 /// Durations counted by bucket.
 #[derive(Default)]
 pub(super) struct Durations {
@@ -127,7 +130,18 @@ impl Distribution {
         all
     }
 
-    pub(super) fn count(&self) -> u64 {
+    /// Durations by bucket, the shortest first.
+    pub fn buckets(&self) -> &[u64; DURATION_BUCKETS] {
+        &self.buckets
+    }
+
+    /// As kept by bucket; what they add up to is not known any more.
+    pub fn of_buckets(buckets: [u64; DURATION_BUCKETS]) -> Self {
+        Self { buckets, sum_seconds: 0.0 }
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 

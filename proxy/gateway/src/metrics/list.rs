@@ -239,6 +239,15 @@ pub const EVIDENCE_DROPPED: MetricInfo = counter(
     "Samples of comparisons not kept, by reason.",
     &["reason"],
 );
+/// `banyan_timeline_samples_dropped_total`
+pub const TIMELINE_DROPPED: MetricInfo = counter(
+    "banyan_timeline_samples_dropped_total",
+    "Samples of routes that the dashboard's own history lost, by reason.",
+    &["reason"],
+);
+/// `banyan_timeline_bytes`
+pub const TIMELINE_BYTES: MetricInfo =
+    gauge("banyan_timeline_bytes", "Memory of the dashboard's own history.", &[]);
 /// `process_cpu_seconds_total`
 pub const CPU: MetricInfo =
     counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", &[]);
@@ -302,6 +311,8 @@ pub const METRICS: &[MetricInfo] = &[
     ADMIN_CONNECTIONS_REFUSED,
     ADMIN_REQUESTS_REFUSED,
     EVIDENCE_DROPPED,
+    TIMELINE_DROPPED,
+    TIMELINE_BYTES,
     CPU,
     OPEN_FDS,
     MAX_FDS,
@@ -312,4 +323,4 @@ pub const METRICS: &[MetricInfo] = &[
 ];
 
 /// How many of [`METRICS`], from the first, are those of the request path.
-pub const OURS: usize = METRICS.len() - 8 - 7;
+pub const OURS: usize = METRICS.len() - 10 - 7;

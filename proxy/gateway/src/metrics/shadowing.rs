@@ -98,6 +98,10 @@ impl ShadowVerdict {
     pub(super) const ALL: [Self; 6] =
         [Self::Match, Self::Ignored, Self::Noise, Self::Mismatch, Self::Transient, Self::Incomparable];
 
+    /// Those of comparisons that said something.
+    pub(super) const COMPARED: [Self; 5] =
+        [Self::Match, Self::Ignored, Self::Noise, Self::Mismatch, Self::Transient];
+
     pub(crate) fn of(verdict: &Verdict, is_transient: bool) -> Self {
         match verdict {
             Verdict::Match => Self::Match,
@@ -128,6 +132,12 @@ pub(super) struct ShadowCell {
     incomparable: [Count; IncomparableReason::ALL.len()],
     dry_runs_ended: Count,
     durations: Durations,
+}
+
+impl ShadowCell {
+    pub(super) fn verdict(&self, verdict: ShadowVerdict) -> &Count {
+        &self.verdicts[verdict as usize]
+    }
 }
 
 /// The handle of one route in one table.

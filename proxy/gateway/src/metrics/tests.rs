@@ -98,7 +98,8 @@ fn the_list_names_exactly_what_is_scraped() {
         .iter()
         .map(|family| (family.name().to_owned(), format!("{:?}", family.get_field_type())))
         .collect();
-    let of_others = ["banyan_config_", "banyan_history_", "banyan_admin_", "banyan_evidence_"];
+    let of_others =
+        ["banyan_config_", "banyan_history_", "banyan_admin_", "banyan_evidence_", "banyan_timeline_"];
     let of_others = |info: &&super::MetricInfo| of_others.iter().any(|part| info.name.starts_with(part));
     let listed: BTreeSet<(String, String)> = METRICS
         .iter()
