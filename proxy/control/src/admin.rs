@@ -49,7 +49,7 @@
 mod answers;
 mod connections;
 mod guard;
-mod mismatches;
+pub(crate) mod mismatches;
 mod orders;
 mod over_time;
 mod rate;
@@ -72,6 +72,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actions::Actions;
 use crate::board::BoardMaker;
 use crate::counts::Counts;
+use crate::dashboard;
 use crate::evidence::EvidenceHandle;
 use crate::metrics::{Metrics, Scrape};
 use crate::ranges::Ranges;
@@ -195,11 +196,8 @@ pub(crate) struct Sources {
     pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) upgrades: mpsc::Sender<UpgradeOrder>,
-    #[allow(dead_code, reason = "the pages of the dashboard use it")]
     pub(crate) timeline: Timeline,
-    #[allow(dead_code, reason = "the pages of the dashboard use it")]
     pub(crate) board: BoardMaker,
-    #[allow(dead_code, reason = "the pages of the dashboard use it")]
     pub(crate) actions: Actions,
     pub(crate) ranges: Option<Ranges>,
     pub(crate) sessions: Sessions,
@@ -325,6 +323,7 @@ fn router(sources: Sources, guard: Guard) -> Router {
         .route("/healthz", get(answers::healthz))
         .route("/readyz", get(answers::readyz))
         .nest("/api/v1", api)
+        .merge(dashboard::router())
         .fallback(answers::not_found)
         .method_not_allowed_fallback(answers::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

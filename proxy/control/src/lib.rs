@@ -14,6 +14,7 @@
 //! - `timeline`: what each route answered during the last day, every ten seconds. `board`: every route in one line.
 //!   `ranges`: longer ones, asked of Prometheus. `marks`: which swaps touched a route.
 //! - `actions`: shift, rollback and undo from within the process, for the dashboard.
+//! - `dashboard`: the pages for people on that listener.
 //! - `counts`: what each route's arms answered since it was last changed.
 //! - `evidence`: what comparisons of shadowed requests found, kept across a restart.
 //! - `explain`: a decision told in words. `metrics`: the reload in numbers, and the text of a scrape.
@@ -22,16 +23,15 @@
 //! - `upgrade`: another process takes over while this one serves. `handover`: how the sockets get there.
 
 mod absence;
-#[allow(dead_code, reason = "the pages of the dashboard use it")]
 mod actions;
 mod admin;
 mod announce;
 pub mod api;
-#[allow(dead_code, reason = "the pages of the dashboard use it")]
 mod board;
 mod changes;
 mod clock;
 mod counts;
+mod dashboard;
 pub mod edit;
 mod evidence;
 mod explain;
@@ -49,7 +49,6 @@ mod service_manager;
 mod signals;
 mod state_dir;
 mod swap;
-#[allow(dead_code, reason = "the pages of the dashboard use it")]
 mod timeline;
 mod undo;
 mod upgrade;

@@ -174,6 +174,12 @@ fn in_full(
     }
 }
 
+/// One route, as [`of_route`] tells it. May wait for a disk.
+pub(crate) fn evidence_of(sources: &Sources, route: &str) -> api::RouteEvidence {
+    let known = sources.evidence.known().remove(route).unwrap_or_default();
+    in_full(&sources.gateway.table(), route.to_owned(), &known, &sources.evidence)
+}
+
 fn counts(counts: Counts) -> api::VerdictCounts {
     let Counts { matched, ignored, noise, mismatch, transient, incomparable } = counts;
     let compared = counts.compared();

@@ -83,7 +83,6 @@ pub(crate) struct SessionView {
 
 impl SessionView {
     /// What came of the last action. It is told once: to the page that shows it.
-    #[allow(dead_code, reason = "the pages of the dashboard use it")]
     pub(crate) fn take_flash(&self) -> Option<Flash> {
         self.kept(|kept| kept.flash.take()).flatten()
     }

@@ -14,6 +14,7 @@ mod history;
 mod includes;
 mod log;
 mod mismatches;
+mod pages;
 mod ranges;
 mod reload;
 mod run;
