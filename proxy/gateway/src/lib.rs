@@ -81,7 +81,7 @@ pub use gateway::{
     AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, Settings, StartError, TargetStatus,
 };
 pub use limits::Limits;
-pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
+pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind, list as metric};
 #[doc(hidden)]
 pub use rewriting::Rewriting;
 pub use shadow::Held;

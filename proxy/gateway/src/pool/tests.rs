@@ -67,7 +67,8 @@ async fn a_body_that_comes_with_its_head_is_no_endless_head() {
         slot.expects_answer();
         let asked = sender.send_request(Request::new(Empty::<Bytes>::new()));
         let answered = async {
-            far.read(&mut [0; 1024]).await.expect("a request comes");
+            let asked = far.read(&mut [0; 1024]).await.expect("a request comes");
+            assert!(asked > 0, "the connection was given up");
             far.write_all(parts.next().expect("the first part")).await.expect("there is room");
         };
         let (head, ()) = tokio::join!(asked, answered);
