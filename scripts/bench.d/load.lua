@@ -1,10 +1,21 @@
 -- A thousand users in turn, their requests written once; the result as one line of JSON.
-local target, users, next_user = nil, {}, 0
+-- Arguments: target, number of routes for @I@ in it, then words: cookie, close, or upload=BYTES.
+local users, next_user = {}, 0
 
 function init(args)
-    target = args[1]
-    for user = 1, 1000 do
-        users[user] = wrk.format("GET", target, { ["x-user-id"] = "user-" .. user })
+    local target, routes = args[1], tonumber(args[2])
+    local is = {}
+    for place = 3, #args do
+        local word, value = args[place]:match("^(%w+)=?(%d*)$")
+        is[word] = value
+    end
+    local body = is.upload and string.rep("x", tonumber(is.upload)) or nil
+    for user = 1, (body and 8 or math.max(1000, routes)) do
+        local headers = {}
+        if is.cookie then headers["Cookie"] = "session=user-" .. user else headers["x-user-id"] = "user-" .. user end
+        if is.close then headers["Connection"] = "close" end
+        local path = target:gsub("@I@", string.format("%03d", user % routes))
+        users[user] = wrk.format(body and "POST" or "GET", path, headers, body)
     end
 end
 

@@ -14,6 +14,7 @@
 //! - `serve`: one request from decision to answer. `exchange`: its record, closed exactly once. `answer`: answers
 //!   that Banyan gives itself.
 //! - `forwarding`: the header fields that change between client and upstream, both ways.
+//!   `rewriting`: the same as a benchmark calls it.
 //! - `outside`: one application to the outside: paths rewritten for a candidate, addresses and cookies of answers
 //!   made to fit.
 //! - `forward`: the exchange with an upstream: attempts, deadlines, error mapping. `body`: bodies on their way
@@ -58,6 +59,7 @@ mod proxy_protocol;
 mod relay;
 mod reset;
 mod resolve;
+mod rewriting;
 mod room;
 mod serve;
 mod server;
@@ -81,5 +83,7 @@ pub use gateway::{
 };
 pub use limits::Limits;
 pub use metrics::{DURATION_BUCKETS, Distribution, METRICS, MetricInfo, MetricKind, list as metric};
+#[doc(hidden)]
+pub use rewriting::Rewriting;
 pub use shadow::Held;
 pub use tls::{CertificateFiles, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

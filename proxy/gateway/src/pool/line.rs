@@ -11,9 +11,10 @@ use crate::shadow::Said;
 /// Most requests that wait for a connection to one target.
 const MAX_WAITERS: u32 = 1024;
 
-/// Most bytes of an answer before the end of its head. hyper takes heads of 408 KiB; beyond that these are interim
+/// Most bytes that are read before whoever waits for a head has it. hyper takes heads of 408 KiB, and reads as much as its
+/// buffer has room for, 792 KiB seen, so that much of a body may come with the head. Beyond that these are interim
 /// answers, and an upstream that sends them without end would keep a worker busy with nothing else.
-const MAX_BEFORE_HEAD: usize = 512 << 10;
+const MAX_BEFORE_HEAD: usize = 4 << 20;
 
 /// Open connections and those who wait for one.
 #[derive(Default)]
