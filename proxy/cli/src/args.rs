@@ -128,6 +128,11 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Ask legacy and a candidate the same, and say how their answers differ
     Replay(Box<ReplayArgs>),
+    /// Write dashboards for Grafana
+    Dashboards {
+        #[command(subcommand)]
+        command: DashboardsCommand,
+    },
     /// Print the JSON schema of routes.toml
     Schema,
     /// Print a completion script for a shell
@@ -319,6 +324,24 @@ pub(crate) struct UpgradeArgs {
     /// For programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `dashboards`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DashboardsCommand {
+    /// Write the dashboards as files for Grafana: banyan-migration.json, banyan-route.json, banyan-proxy.json
+    Export(ExportArgs),
+}
+
+/// `dashboards export`
+#[derive(Debug, Args)]
+#[command(after_help = "They ask plain metrics, no recording rules: a scrape of the admin address is enough.
+
+Example: banyan dashboards export --out /var/lib/grafana/dashboards")]
+pub(crate) struct ExportArgs {
+    /// Folder for the files; without it one JSON object is printed, with the names of the files as keys
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 //!
 //! - `args`: every flag and its help. `settings`: `banyan.toml`, and which of flag, variable and file counts.
 //! - `commands`: one file per command. `editing`: what `shift`, `rollback` and `undo` share.
+//! - `dashboards`: what Grafana shows, made from the list of metrics.
 //! - `admin`: the client of the admin API. `failure`: errors and exit codes. `screen`: what people and programs see.
 //! - `names`: "did you mean". `log`: log lines to stderr.
 
 mod admin;
 mod args;
 mod commands;
+mod dashboards;
 mod editing;
 mod failure;
 mod log;

@@ -46,7 +46,8 @@ mod view;
 
 pub use admin::{AdminError, AdminOptions};
 pub use banyan_gateway::{
-    AccessLogTarget, CertificateFiles, Drained, Limits, Settings, StartError, TlsError, TlsSettings,
+    AccessLogTarget, CertificateFiles, Drained, Limits, METRICS, MetricInfo, MetricKind, Settings,
+    StartError, TlsError, TlsSettings, metric,
 };
 pub use banyan_routes::Variables;
 pub use changes::{change_line, change_lines};

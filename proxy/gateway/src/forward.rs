@@ -206,6 +206,7 @@ impl Outgoing {
             // On the heap: most requests never come here.
             None => Box::pin(server.pool.lease(worker, only_http1)).await.map_err(ForwardError::Connect)?,
         };
+        way.upstream.metrics.leased(worker, self.is_fresh);
         let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
         set_host(way.host, server, &mut request);
         if lease.version() == Version::HTTP_2 {

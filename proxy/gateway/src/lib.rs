@@ -79,6 +79,6 @@ pub use gateway::{
     AccessLogTarget, ArmCounts, BreakerStatus, Drained, Gateway, Settings, StartError, TargetStatus,
 };
 pub use limits::Limits;
-pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind};
+pub use metrics::{Distribution, METRICS, MetricInfo, MetricKind, list as metric};
 pub use shadow::Held;
 pub use tls::{CertificateFiles, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

@@ -12,7 +12,7 @@
 
 mod cells;
 mod failing;
-mod list;
+pub mod list;
 mod scrape;
 mod shadowing;
 
@@ -40,6 +40,8 @@ pub(crate) use shadowing::{ShadowMetrics, ShadowResult, ShadowVerdict};
 pub(crate) const DEFAULT_ROUTE: &str = "default";
 
 const ARMS: [Arm; 3] = [Arm::Legacy, Arm::Candidate, Arm::Banyan];
+/// Where the connection of a request comes from; `new` is the second.
+const LEASES: [&str; 2] = ["idle", "new"];
 const CODE_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// How an attempt on an upstream failed; also the kinds of `upstream_errors_total`.
@@ -185,6 +187,7 @@ pub(crate) struct RouteMetrics {
 pub(crate) struct UpstreamMetrics {
     errors: PerWorker<[Count; Failure::ALL.len()]>,
     inflight: PerWorker<Level>,
+    leases: PerWorker<[Count; LEASES.len()]>,
     healthy: Mutex<BTreeMap<Box<str>, bool>>,
     /// Those in force, who know more than they tell.
     servers: Mutex<Weak<Servers>>,
@@ -247,6 +250,7 @@ impl UpstreamMetrics {
         Self {
             errors: PerWorker::new(workers),
             inflight: PerWorker::new(workers),
+            leases: PerWorker::new(workers),
             healthy: Mutex::default(),
             servers: Mutex::default(),
         }
@@ -255,6 +259,11 @@ impl UpstreamMetrics {
     /// The upstream failed.
     pub(crate) fn error(&self, worker: usize, kind: Failure) {
         self.errors.of(worker)[kind as usize].add_one();
+    }
+
+    /// A request has a connection: one that was at hand, or one that was opened or waited for.
+    pub(crate) fn leased(&self, worker: usize, is_new: bool) {
+        self.leases.of(worker)[usize::from(is_new)].add_one();
     }
 
     /// A request goes to this upstream. Pair with [`Self::ended`] in a `Drop`, on whatever worker.

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod dashboards;
 mod diff;
 mod explain;
 mod history;
@@ -40,6 +41,7 @@ pub(crate) fn perform(command: Command, settings: &Settings) -> Result<Exit, Fai
         Command::Mismatches(args) => mismatches::perform(&args, settings),
         Command::Record(args) => record::perform(&args, settings),
         Command::Replay(args) => replay::perform(&args, settings),
+        Command::Dashboards { command } => dashboards::perform(&command),
         Command::Schema => schema::perform(),
         Command::Completions { shell } => completions::perform(shell),
     }

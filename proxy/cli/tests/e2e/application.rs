@@ -8,6 +8,7 @@
 //! | `GET /socket` | a WebSocket that says everything back |
 //! | `GET /api/order` | JSON with its name, and with a secret |
 //! | `GET /api/quote?one=N&other=N` | JSON: two prices with the fee on them, besides a number and a time that no two answers share |
+//! | `?NAME=STATUS` on anything else | that status, of the application with that name |
 //! | `?ms=N` on anything else | its name, after N milliseconds |
 
 use std::collections::BTreeMap;
@@ -95,7 +96,10 @@ async fn answer(name: &'static str, request: Request<Incoming>) -> Result<Respon
             if let Some(ms) = query.get("ms") {
                 tokio::time::sleep(Duration::from_millis(*ms)).await;
             }
-            Response::new(full(name))
+            let status = query.get(name).and_then(|status| u16::try_from(*status).ok());
+            let mut response = Response::new(full(name));
+            *response.status_mut() = status.map_or(StatusCode::OK, |it| StatusCode::from_u16(it).unwrap());
+            response
         }
     })
 }

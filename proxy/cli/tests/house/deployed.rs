@@ -121,18 +121,20 @@ fn manifest_of(folder: &Path) -> String {
 }
 
 /// What a file of YAML says, as Python reads it: that is what the validator does, too.
-fn documents(metadata: &Metadata, file: &str) -> Vec<Value> {
+pub(crate) fn documents(metadata: &Metadata, file: &str) -> Vec<Value> {
     let program = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
     serde_json::from_str(&run(tool(metadata, "python").args(["-c", program, file]))).unwrap()
 }
 
-fn tool(metadata: &Metadata, name: &str) -> Command {
+/// A tool of `PyPI`.
+pub(crate) fn tool(metadata: &Metadata, name: &str) -> Command {
     let mut command = Command::new(metadata.workspace_root.join("target/tools/pypi/bin").join(name));
     command.current_dir(&metadata.workspace_root);
     command
 }
 
-fn run(command: &mut Command) -> String {
+/// What it says; it must succeed.
+pub(crate) fn run(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|error| {
         panic!("{}: {error}\nhint: scripts/setup --test", command.get_program().display())
     });

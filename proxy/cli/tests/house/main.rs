@@ -1,12 +1,15 @@
 //! The fences of the house: who may know whom, and where vendor types live.
 //!
-//! `reading` is how these tests see the source tree; `deployed` holds image files and Kubernetes manifests.
+//! `reading` is how these tests see the source tree; `deployed` holds image files and Kubernetes manifests, `composed`
+//! the compose file and what it mounts, `dashboards` those of Grafana.
 //!
 //! Every failure says which rule was broken, where, and what to do. A rule that has become wrong is changed
 //! here, in the same commit and with its reason.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the workspace has failed")]
 
+mod composed;
+mod dashboards;
 mod deployed;
 mod reading;
 

@@ -11,8 +11,8 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use super::cells::{Distribution, PerWorker};
 use super::list::{self, METRICS, MetricInfo, MetricKind};
 use super::{
-    ARMS, ArmCell, CODE_CLASSES, Failure, Metrics, RouteCell, failing, locked, place_of_arm, place_of_reason,
-    shadowing,
+    ARMS, ArmCell, CODE_CLASSES, Failure, LEASES, Metrics, RouteCell, failing, locked, place_of_arm,
+    place_of_reason, shadowing,
 };
 use crate::connections::Unwelcome;
 use crate::guard::RefusedReason;
@@ -86,6 +86,10 @@ impl Metrics {
             if let Some(servers) = locked(&upstream.servers).upgrade() {
                 failing::write_servers(sheet, name, &servers);
             }
+            for (place, connection) in LEASES.into_iter().enumerate() {
+                let count = upstream.leases.sum(|cell| &cell[place]);
+                sheet.count(&list::POOL, &[name, connection], count);
+            }
             sheet.gauge(&list::INFLIGHT, &[name], as_float(upstream.inflight.level()));
             for (target, healthy) in &*locked(&upstream.healthy) {
                 sheet.gauge(&list::HEALTHY, &[name, target], f64::from(u8::from(*healthy)));
@@ -103,6 +107,8 @@ impl Metrics {
             sheet.count(&list::CONNECTIONS_REFUSED, &[reason.as_str()], count);
         }
         sheet.gauge(&list::CONNECTIONS, &[], as_float(self.connections.level()));
+        // The last is that of copies.
+        sheet.gauge(&list::WORKERS, &[], as_float(u64::try_from(self.workers - 1).unwrap_or(u64::MAX)));
         let dropped = self.process.sum(|cell| &cell.informational_dropped);
         sheet.count(&list::INFORMATIONAL_DROPPED, &[], dropped);
         self.write_shadow_bounds(sheet);

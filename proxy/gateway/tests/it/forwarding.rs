@@ -91,3 +91,22 @@ async fn a_proxy_in_front_of_itself_is_508() {
     let answer = client.get("/", "").await;
     assert_eq!(answer.status, 508, "{}", answer.head);
 }
+
+/// What a dashboard makes the reuse of a pool from.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_at_hand_is_told_from_a_new_one() {
+    let upstream = Upstream::named("legacy").await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..20 {
+        assert_eq!(client.get("/", "").await.status, 200);
+    }
+    let leases = |connection: &str| {
+        proxy
+            .count(&format!(r#"banyan_upstream_leases_total{{upstream="legacy",connection="{connection}"}}"#))
+    };
+    assert_eq!(leases("new") + leases("idle"), 20, "{}", proxy.counters());
+    assert_eq!(leases("new"), u64::from(upstream.connections()));
+    assert!(leases("idle") > 0, "{}", proxy.counters());
+    assert_eq!(proxy.count("banyan_workers"), 2);
+}
