@@ -12,11 +12,12 @@
 //!
 //! To the client: hop-by-hop fields, what `Connection` names, and `Banyan-*` go.
 //!
-//! - `chain`: the addresses a request came through, read and written. `removal`: fields that end here. `trace`: W3C trace
-//!   context.
+//! - `seen`: what of all this a head has. `chain`: the addresses a request came through, read and written. `removal`:
+//!   fields that `Connection` names. `trace`: W3C trace context.
 
 mod chain;
 mod removal;
+mod seen;
 mod trace;
 
 use std::collections::hash_map::RandomState;
@@ -26,8 +27,8 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE,
+    VIA,
 };
 use http::{StatusCode, Version};
 use ipnet::IpNet;
@@ -35,7 +36,9 @@ use ipnet::IpNet;
 use crate::guard::Refused;
 use chain::Node;
 pub(crate) use chain::client_address;
-use removal::{Seen, has_option, remove_nominated};
+use removal::{has_option, remove_nominated};
+pub(crate) use seen::Seen;
+use seen::{condemned_of_answer, condemned_of_request};
 pub(crate) use trace::{TraceId, child_span};
 
 const BANYAN_HOP: HeaderName = HeaderName::from_static("banyan-hop");
@@ -88,6 +91,15 @@ pub(crate) struct Onward<'c> {
     pub(crate) version: Version,
     /// The upgrade to pass on, as [`wanted_upgrade`] found it.
     pub(crate) upgrade: Option<HeaderValue>,
+}
+
+/// What the upstream is told of where a request came from and of the trace it belongs to.
+pub(crate) struct Told {
+    pub(crate) trace_id: TraceId,
+    /// `X-Forwarded-Proto`.
+    pub(crate) scheme: Option<HeaderValue>,
+    /// `X-Forwarded-Host`.
+    pub(crate) host: Option<HeaderValue>,
 }
 
 impl Identity {
@@ -146,17 +158,19 @@ fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
 }
 
 impl Onward<'_> {
-    /// Changes the fields of a request for the upstream, whose `Host` must still be the client's.
-    pub(crate) fn prepare(&self, headers: &mut HeaderMap) -> TraceId {
+    /// Changes the fields of a request for the upstream. `seen` is what they are, `host` the one `Host` that the client
+    /// sent.
+    pub(crate) fn prepare(&self, headers: &mut HeaderMap, seen: Seen, host: Option<&HeaderValue>) -> Told {
         let trusted = self.peer.is_trusted(self.trusted_proxies);
-        let seen = Seen::in_request(headers, trusted);
-        let hops = seen.hop.then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
-        let takes_trailers = seen.te && takes_trailers(headers);
-        if seen.connection {
+        let hops = seen.has(Seen::HOP).then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
+        let takes_trailers = seen.has(Seen::TE) && takes_trailers(headers);
+        if seen.has(Seen::CONNECTION) {
             remove_nominated(headers);
         }
-        for name in &seen.condemned {
-            headers.remove(name);
+        if seen.needs_removal() {
+            for name in condemned_of_request(headers, trusted) {
+                headers.remove(name);
+            }
         }
         if self.version == Version::HTTP_2 {
             join_cookies(headers);
@@ -165,14 +179,18 @@ impl Onward<'_> {
         headers.reserve(MOST_ADDED);
         headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| self.identity.hop.clone()));
         self.set_connection(headers, takes_trailers);
-        if trusted {
+        let host = host.filter(|host| !host.is_empty());
+        let element = self.peer.element(self.scheme, host);
+        let (scheme, host) = if trusted && seen.has(Seen::CLAIM) {
             chain::complete(headers);
-        }
-        self.set_forwarded(headers, trusted);
+            self.continue_forwarded(headers, &element, host)
+        } else {
+            self.begin_forwarded(headers, element, host)
+        };
         if self.identity.via {
             add_via(headers, self.version);
         }
-        trace::pass_or_begin(headers)
+        Told { trace_id: trace::pass_or_begin(headers, seen), scheme, host }
     }
 
     fn set_connection(&self, headers: &mut HeaderMap, takes_trailers: bool) {
@@ -191,27 +209,41 @@ impl Onward<'_> {
         }
     }
 
-    /// Appends to what is left of a trusted peer's fields, of which an untrusted peer has none left. `-Proto` and
-    /// `-Host` tell what the first proxy saw, so that a trusted peer's stay.
-    fn set_forwarded(&self, headers: &mut HeaderMap, trusted: bool) {
-        let host = headers.get(HOST).filter(|host| !host.is_empty()).cloned();
-        let is_continued = |name: &HeaderName| trusted && headers.contains_key(name);
-        let for_list = if is_continued(&X_FORWARDED_FOR) {
-            joined(headers, &X_FORWARDED_FOR, &self.peer.for_list)
-        } else {
-            self.peer.for_list.clone()
-        };
-        let element = self.peer.element(self.scheme, host.as_ref());
-        let forwarded =
-            if is_continued(&FORWARDED) { joined(headers, &FORWARDED, &element) } else { element };
+    /// Of a request that tells nothing of its way here, or nothing any more.
+    fn begin_forwarded(
+        &self,
+        headers: &mut HeaderMap,
+        element: HeaderValue,
+        host: Option<&HeaderValue>,
+    ) -> (Option<HeaderValue>, Option<HeaderValue>) {
+        let (scheme, host) = (self.scheme.value(), host.cloned());
+        headers.insert(X_FORWARDED_FOR, self.peer.for_list.clone());
+        headers.insert(FORWARDED, element);
+        headers.insert(X_FORWARDED_PROTO, scheme.clone());
+        if let Some(host) = &host {
+            headers.insert(X_FORWARDED_HOST, host.clone());
+        }
+        (Some(scheme), host)
+    }
+
+    /// Appends to what a trusted peer says. `-Proto` and `-Host` tell what the first proxy saw, so that they stay.
+    fn continue_forwarded(
+        &self,
+        headers: &mut HeaderMap,
+        element: &HeaderValue,
+        host: Option<&HeaderValue>,
+    ) -> (Option<HeaderValue>, Option<HeaderValue>) {
+        let for_list = joined(headers, &X_FORWARDED_FOR, &self.peer.for_list);
+        let forwarded = joined(headers, &FORWARDED, element);
         headers.insert(X_FORWARDED_FOR, for_list);
         headers.insert(FORWARDED, forwarded);
-        if let Entry::Vacant(place) = headers.entry(X_FORWARDED_PROTO) {
-            place.insert(self.scheme.value());
-        }
-        if let (Entry::Vacant(place), Some(host)) = (headers.entry(X_FORWARDED_HOST), host) {
-            place.insert(host);
-        }
+        let scheme = headers.entry(X_FORWARDED_PROTO).or_insert_with(|| self.scheme.value()).clone();
+        let host = match (headers.entry(X_FORWARDED_HOST), host) {
+            (Entry::Occupied(said), _) => Some(said.get().clone()),
+            (Entry::Vacant(place), Some(host)) => Some(place.insert(host.clone()).clone()),
+            (Entry::Vacant(_), None) => None,
+        };
+        (Some(scheme), host)
     }
 }
 
@@ -246,27 +278,29 @@ pub(crate) fn is_wanted_switch(wanted: &HeaderValue, answer: &HeaderMap) -> bool
     elements_of(chosen).all(|chosen| elements_of(wanted).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
 }
 
-/// Changes the fields of an answer for the client. A wanted 101 keeps its `Upgrade`.
+/// Changes the fields of an answer for the client, and says what they were. A wanted 101 keeps its `Upgrade`.
 pub(crate) fn prepare_answer(
     status: StatusCode,
     version: Version,
     headers: &mut HeaderMap,
     identity: &Identity,
-) {
+) -> Seen {
     // RFC 9112 6.3: the coding frames the answer, and the length lies. hyper goes by the coding, and leaves both.
     let seen = Seen::in_answer(headers);
-    if seen.coding {
+    if seen.has(Seen::CODING) {
         headers.remove(CONTENT_LENGTH);
-    } else {
+    } else if seen.has(Seen::LENGTH) {
         keep_one_length(headers);
     }
     let upgrade =
         (status == StatusCode::SWITCHING_PROTOCOLS).then(|| headers.get(UPGRADE).cloned()).flatten();
-    if seen.connection {
+    if seen.has(Seen::CONNECTION) {
         remove_nominated(headers);
     }
-    for name in &seen.condemned {
-        headers.remove(name);
+    if seen.needs_removal() {
+        for name in condemned_of_answer(headers) {
+            headers.remove(name);
+        }
     }
     if let Some(protocol) = upgrade {
         headers.insert(UPGRADE, protocol);
@@ -275,6 +309,7 @@ pub(crate) fn prepare_answer(
     if identity.via {
         add_via(headers, version);
     }
+    seen
 }
 
 /// RFC 9110 8.6: a length that is said several times is said once, and one that is none is not said at all. hyper has read

@@ -17,6 +17,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, StatusCode, Uri, Version};
 
+use crate::forwarding::Seen;
 use crate::limits::Limits;
 
 /// No body is longer: 1 EiB. hyper would wait for the end of one for ever.
@@ -148,13 +149,15 @@ pub(crate) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), Refused> 
     if is_within(count) || is_within(count - cookies()) { Ok(()) } else { Err(Refused::TooManyFields) }
 }
 
-/// Checks a head as hyper read it.
-pub(crate) fn check(parts: &Parts) -> Result<Accepted<'_>, Refused> {
+/// Checks a head as hyper read it. `seen` is what its fields are.
+pub(crate) fn check(parts: &Parts, seen: Seen) -> Result<Accepted<'_>, Refused> {
     // 501 and not 405 (RFC 9110 15.6.2): no resource here ever takes it.
     if parts.method == Method::CONNECT {
         return Err(Refused::Connect);
     }
-    check_framing(parts)?;
+    if seen.has(Seen::CODING) || seen.has(Seen::LENGTH) {
+        check_framing(parts)?;
+    }
     let target = target(parts)?;
     let field = host_field(parts)?;
     let host = match parts.uri.authority() {
@@ -347,6 +350,10 @@ fn host_field(parts: &Parts) -> Result<&str, Refused> {
 /// `uri-host [ ":" port ]` (RFC 9110 7.2, RFC 3986 3.2.2), narrowed: no percent-encoding, no `IPvFuture`, no zone
 /// identifiers, and no comma, which would split `X-Forwarded-Host`.
 fn checked_authority(text: &str) -> Result<&str, Refused> {
+    let name_ends = text.bytes().position(|byte| !is_name_byte(byte)).unwrap_or(text.len());
+    if name_ends > 0 && is_port(&text[name_ends..]) {
+        return Ok(text);
+    }
     let problem = |problem| Err(Refused::HostMalformed(problem));
     if text.contains('@') {
         return problem(HostProblem::UserInfo);
@@ -373,13 +380,37 @@ fn checked_authority(text: &str) -> Result<&str, Refused> {
 }
 
 /// `unreserved` and `sub-delims` (RFC 3986 2) but for the comma.
-const fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
-        )
+fn is_name_byte(byte: u8) -> bool {
+    NAME_BYTES[usize::from(byte)]
 }
+
+static NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b';'
+                    | b'='
+            );
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
 
 /// Nothing, or a colon and up to 65535; a colon alone is the default port (RFC 3986 3.2.3).
 fn is_port(text: &str) -> bool {

@@ -27,7 +27,7 @@ use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 
 use crate::answer::Own;
-use crate::forwarding::{Scheme, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::forwarding::{Scheme, Seen, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use crate::state::State;
 pub(crate) use collisions::CookieWatch;
 use collisions::{Collision, Noted};
@@ -54,6 +54,17 @@ impl Outside {
         }
     }
 
+    /// The same for who has just made them ready: `scheme` and `host` are what they tell.
+    pub(crate) fn told(
+        scheme: Option<HeaderValue>,
+        host: Option<HeaderValue>,
+        headers: &HeaderMap,
+        seen: Seen,
+    ) -> Self {
+        let origin = if seen.has(Seen::ORIGIN) { headers.get(ORIGIN).cloned() } else { None };
+        Self { scheme, host, origin, asked: None }
+    }
+
     /// Puts the path that the candidate is asked for in place of the public one.
     pub(crate) fn rewrite_target(
         &mut self,
@@ -72,11 +83,9 @@ impl Outside {
         self.asked = None;
     }
 
-    /// Makes the fields of an upstream's answer fit, and looks for cookies that the arms set differently.
+    /// Makes the fields of an upstream's answer fit, and looks for cookies that the arms set differently. Call it where
+    /// there is a [`Seen::PLACE`].
     pub(crate) fn fit(&self, headers: &mut HeaderMap, state: &State, decision: &Decision, worker: usize) {
-        if !headers.keys().any(is_concerned) {
-            return;
-        }
         let Some(upstream) = decision.upstream else { return };
         self.fit_answer(headers, &state.table, decision.route, decision.arm, upstream);
         if let Some(watch) = &state.cookies {

@@ -22,7 +22,7 @@ use crate::connection::{Connection, Turn};
 use crate::exchange::Exchange;
 use crate::expect::Opener;
 use crate::forward::Outgoing;
-use crate::forwarding::Onward;
+use crate::forwarding::{Onward, Seen, Told};
 use crate::guard::{Refused, RefusedReason};
 use crate::metrics::DEFAULT_ROUTE;
 use crate::outside::Outside;
@@ -77,13 +77,18 @@ fn begin(turn: Turn, request: Request<Incoming>) -> Begun {
     let connection = turn.connection();
     let (mut parts, incoming) = request.into_parts();
     let is_websocket = websocket::is_bootstrap(&mut parts);
-    let size = guard::check_size(&parts, &connection.shared.settings.limits);
-    let loops = connection.shared.identity.check_loop(&parts.headers);
-    if let Err(refused) = size.and(guard::check(&parts).map(drop)).and(loops) {
+    let seen = Seen::in_request(&parts.headers);
+    if let Err(refused) = check(connection, &parts, seen) {
         return refuse(connection, &parts, &refused, started).into();
     }
     guard::to_origin_form(&mut parts);
-    decided(turn, parts, incoming, is_websocket, started)
+    decided(turn, parts, seen, incoming, is_websocket, started)
+}
+
+fn check(connection: &Connection, parts: &request::Parts, seen: Seen) -> Result<(), Refused> {
+    guard::check_size(parts, &connection.shared.settings.limits)?;
+    guard::check(parts, seen)?;
+    if seen.has(Seen::HOP) { connection.shared.identity.check_loop(&parts.headers) } else { Ok(()) }
 }
 
 /// Refused before routing: no arm answers, and no route counts it.
@@ -115,6 +120,7 @@ fn refuse(
 fn decided(
     turn: Turn,
     mut parts: request::Parts,
+    seen: Seen,
     incoming: Incoming,
     is_websocket: bool,
     started: Instant,
@@ -126,8 +132,10 @@ fn decided(
     let state = connection.shared.workers.in_force(connection.worker);
     let fresh_id = fastrand::u64(..);
     let client = forwarding::client_address(&parts.headers, &connection.peer, state.table.trusted_proxies());
-    let decision = decide(&state, &parts, client, fresh_id);
-    let mut entry = log_entry(connection, &state, &parts, client, &decision);
+    // Of a request that the guard let pass: the authority of an absolute target is `Host` by now.
+    let host = parts.headers.get(header::HOST).cloned();
+    let decision = decide(&state, &parts, host.as_ref(), client, fresh_id);
+    let mut entry = log_entry(connection, &state, &parts, host.as_ref(), client, &decision);
     let onward = Onward {
         identity: &connection.shared.identity,
         peer: &connection.peer,
@@ -136,13 +144,15 @@ fn decided(
         version: parts.version,
         upgrade: if is_websocket {
             Some(websocket::protocols())
-        } else {
+        } else if seen.has(Seen::CONNECTION) {
             forwarding::wanted_upgrade(parts.version, &parts.headers)
+        } else {
+            None
         },
     };
-    let trace_id = onward.prepare(&mut parts.headers);
+    let Told { trace_id, scheme, host: outer } = onward.prepare(&mut parts.headers, seen, host.as_ref());
     let handshake = is_websocket.then(|| Handshake::begin(&mut parts.headers));
-    let mut outside = Outside::of(&parts.headers);
+    let mut outside = Outside::told(scheme, outer, &parts.headers, seen);
     if let Some(entry) = &mut entry {
         entry.trace_id = Some(trace_id);
     }
@@ -181,10 +191,16 @@ fn decided(
     }))
 }
 
-fn decide(state: &State, parts: &request::Parts, client: IpAddr, fresh_id: u64) -> Decision {
+fn decide(
+    state: &State,
+    parts: &request::Parts,
+    host: Option<&HeaderValue>,
+    client: IpAddr,
+    fresh_id: u64,
+) -> Decision {
     state.table.decide(&RequestParts {
         method: &parts.method,
-        host: host_of(parts),
+        host: text_of(host),
         target: parts.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str),
         headers: &parts.headers,
         client,
@@ -192,9 +208,8 @@ fn decide(state: &State, parts: &request::Parts, client: IpAddr, fresh_id: u64) 
     })
 }
 
-/// Of a request that the guard let pass: the authority of an absolute target is `Host` by now.
-fn host_of(parts: &request::Parts) -> &str {
-    parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+fn text_of(host: Option<&HeaderValue>) -> &str {
+    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 /// Made only while the access log is on.
@@ -202,12 +217,13 @@ fn log_entry(
     connection: &Connection,
     state: &State,
     parts: &request::Parts,
+    host: Option<&HeaderValue>,
     client: IpAddr,
     decision: &Decision,
 ) -> Option<Box<Entry>> {
     connection.shared.access_log.as_ref()?;
     let route = Arc::clone(&state.route(decision.route).name);
-    let mut entry = Entry::begin(parts, host_of(parts), client, route);
+    let mut entry = Entry::begin(parts, text_of(host), client, route);
     entry.decided(decision, state.generation);
     Some(entry)
 }

@@ -237,7 +237,7 @@ impl Decision {
 /// The method that routes are matched by: of a CORS preflight the one it asks for (Fetch, section 3.3.2).
 pub(crate) fn matched_method<'r>(request: &RequestParts<'r>) -> &'r str {
     let headers = request.headers;
-    let preflight = request.method == Method::OPTIONS && headers.contains_key(ORIGIN);
-    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| preflight);
+    let is_preflight = request.method == Method::OPTIONS && headers.contains_key(ORIGIN);
+    let asked = if is_preflight { headers.get(ACCESS_CONTROL_REQUEST_METHOD) } else { None };
     asked.and_then(|value| value.to_str().ok()).unwrap_or(request.method.as_str())
 }

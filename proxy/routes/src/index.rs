@@ -6,16 +6,16 @@
 //! prefixes in the tree, and allocates nothing.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 
-use siphasher::sip::SipHasher13;
+use rustc_hash::FxBuildHasher;
 
+use crate::path::split_at;
 use crate::pattern::{PathPattern, Segment};
 use crate::precedence;
 use crate::table::{HostPattern, Route, RouteIndex};
 
-/// Keys come from the configuration, so a fixed key does no harm.
-type Map<V> = HashMap<Box<str>, V, BuildHasherDefault<SipHasher13>>;
+/// Keys come from the configuration: what clients send is looked up and never kept, so that a quick hash does no harm.
+type Map<V> = HashMap<Box<str>, V, FxBuildHasher>;
 
 /// Longest literal segment that is looked up without regard to case; longer ones are tried one by one.
 const LONGEST_FOLDED: usize = 128;
@@ -86,10 +86,8 @@ impl Index {
 ///
 /// The buffer is used only when there are capitals. A host longer than any name can be is like none.
 pub(crate) fn plain_host<'h>(host: &'h str, buffer: &'h mut [u8; 256]) -> &'h str {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => name,
-        _ => host,
-    };
+    let colon = host.bytes().rposition(|byte| byte == b':').filter(|_| !host.ends_with(']'));
+    let name = colon.map_or(host, |colon| &host[..colon]);
     let name = name.strip_suffix('.').unwrap_or(name);
     if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return name;
@@ -227,10 +225,7 @@ impl<F: Fn(&Route) -> bool> Search<'_, F> {
         match rest {
             None => self.offer(&node.ends, loose),
             Some(rest) => {
-                let (segment, rest) = match rest.split_once('/') {
-                    Some((segment, rest)) => (segment, Some(rest)),
-                    None => (rest, None),
-                };
+                let (segment, rest) = split_at(rest, b'/');
                 if let Some(child) = node.literal(segment, loose) {
                     self.descend(tree, child, rest, loose);
                 }

@@ -159,9 +159,15 @@ impl fmt::Display for NormalPath<'_> {
 
 /// Path and query of a target in origin-form.
 pub(crate) fn split_target(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
+    split_at(target, b'?')
+}
+
+/// What stands before and behind the first of an ASCII character. Of texts as short as paths it finds it sooner than the
+/// searches of the standard library, which are made for long ones.
+pub(crate) fn split_at(text: &str, character: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == character) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
     }
 }
 

@@ -7,7 +7,7 @@ use http::{StatusCode, Version};
 use ipnet::IpNet;
 
 use super::{
-    Identity, Onward, Peer, Scheme, client_address, is_wanted_switch, prepare_answer, wanted_upgrade,
+    Identity, Onward, Peer, Scheme, Seen, client_address, is_wanted_switch, prepare_answer, wanted_upgrade,
 };
 use crate::guard::Refused;
 
@@ -40,8 +40,13 @@ fn forwarded(lines: &[(&str, &str)], from: &str, trusted: &[&str]) -> HeaderMap 
         version: Version::HTTP_11,
         upgrade,
     };
-    onward.prepare(&mut headers);
+    prepare(&onward, &mut headers);
     headers
+}
+
+fn prepare(onward: &Onward<'_>, headers: &mut HeaderMap) {
+    let (seen, host) = (Seen::in_request(headers), headers.get("host").cloned());
+    onward.prepare(headers, seen, host.as_ref());
 }
 
 fn line<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
@@ -277,7 +282,7 @@ fn two_gateways_in_a_chain_are_fine_and_a_loop_is_not() {
             version: Version::HTTP_11,
             upgrade: None,
         };
-        onward.prepare(&mut headers);
+        prepare(&onward, &mut headers);
     }
     assert_eq!(line(&headers, "banyan-hop").len(), 16 + 2 + 16);
     assert_eq!(first.check_loop(&headers), Err(Refused::Loop));
@@ -321,7 +326,11 @@ fn an_invalid_trace_is_begun_anew() {
         let headers =
             forwarded(&[("host", "h"), ("traceparent", given), ("tracestate", "a=1")], "192.0.2.7", &[]);
         let begun = line(&headers, "traceparent");
-        assert!(super::trace::pass_or_begin(&mut headers.clone()).as_str() == &begun[3..35], "{given}");
+        assert!(
+            super::trace::pass_or_begin(&mut headers.clone(), Seen::in_request(&headers)).as_str()
+                == &begun[3..35],
+            "{given}"
+        );
         assert!(
             begun != given && begun.len() == 55 && begun.starts_with("00-") && begun.ends_with("-01"),
             "{begun}"
@@ -400,10 +409,10 @@ fn a_usual_request_of_a_connection_allocates_little() {
         version: Version::HTTP_11,
         upgrade: None,
     };
-    onward.prepare(&mut fields(&lines));
+    prepare(&onward, &mut fields(&lines));
     let allocations = allocation_counter::measure(|| {
         assert_eq!(identity.check_loop(&headers), Ok(()));
-        onward.prepare(&mut headers);
+        prepare(&onward, &mut headers);
     });
     // The value of `traceparent`, and what shares `Host`; the value of `Forwarded` is that of the request before.
     assert!(allocations.count_total <= 2, "{allocations:?}");

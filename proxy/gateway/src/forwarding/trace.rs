@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use http::header::{Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::Seen;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -30,25 +32,22 @@ impl fmt::Debug for TraceId {
 }
 
 /// The trace of a request; begins one, and forgets `tracestate`, when `traceparent` is absent, repeated or not valid.
-pub(super) fn pass_or_begin(headers: &mut HeaderMap) -> TraceId {
-    let trace = match headers.entry(TRACEPARENT) {
-        Entry::Occupied(mut entry) => {
-            let is_single = entry.iter().count() == 1;
-            if let Some(trace) = trace_of(entry.get().as_bytes()).filter(|_| is_single) {
-                return trace;
-            }
-            let (trace, value) = begin();
-            entry.insert(value);
-            trace
-        }
-        Entry::Vacant(place) => {
-            let (trace, value) = begin();
-            place.insert(value);
-            trace
-        }
-    };
-    headers.remove(TRACESTATE);
+pub(super) fn pass_or_begin(headers: &mut HeaderMap, seen: Seen) -> TraceId {
+    if let Some(trace) = seen.has(Seen::TRACEPARENT).then(|| passed(headers)).flatten() {
+        return trace;
+    }
+    let (trace, value) = begin();
+    headers.insert(TRACEPARENT, value);
+    if seen.has(Seen::TRACESTATE) {
+        headers.remove(TRACESTATE);
+    }
     trace
+}
+
+fn passed(headers: &HeaderMap) -> Option<TraceId> {
+    let mut lines = headers.get_all(TRACEPARENT).iter();
+    let trace = trace_of(lines.next()?.as_bytes());
+    trace.filter(|_| lines.next().is_none())
 }
 
 /// Makes a request that is ready to go out a child of its own in the same trace.
@@ -56,7 +55,7 @@ pub(crate) fn child_span(headers: &mut HeaderMap) {
     let Some(value) = headers.get_mut(TRACEPARENT) else { return };
     let mut text = value.as_bytes().to_vec();
     if let Some(parent) = text.get_mut(36..52) {
-        put_digits(parent, u128::from(fastrand::u64(1..)));
+        parent.copy_from_slice(&digits(fastrand::u64(1..)));
     }
     if let Ok(child) = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
         *value = child;
@@ -82,20 +81,40 @@ fn is_digit(byte: u8) -> bool {
 }
 
 fn begin() -> (TraceId, HeaderValue) {
-    // Never zero, which is no id.
-    let trace = fastrand::u128(1..);
-    let parent = fastrand::u64(1..);
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
-    put_digits(&mut text[3..35], trace);
-    put_digits(&mut text[36..52], u128::from(parent));
+    text[3..19].copy_from_slice(&digits(fastrand::u64(..)));
+    // Never zero, which is no id.
+    text[19..35].copy_from_slice(&digits(fastrand::u64(1..)));
+    text[36..52].copy_from_slice(&digits(fastrand::u64(1..)));
     let id = TraceId(text[3..35].try_into().expect("32 bytes by their bounds"));
     (id, HeaderValue::from_bytes(&text).expect("hexadecimal digits and hyphens"))
 }
 
-/// The last digits of a number, as many as fit.
-fn put_digits(place: &mut [u8], mut number: u128) {
-    for digit in place.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[usize::try_from(number & 15).expect("four bits")];
-        number >>= 4;
+/// A number in hexadecimal, all digits at once: each four bits are moved into a byte of their own.
+fn digits(number: u64) -> [u8; 16] {
+    const LOW: u128 = 0x0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f;
+    const ONE: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
+    let mut spread = u128::from(number);
+    spread = (spread | spread << 32) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & LOW;
+    // 1 where the digit is a letter.
+    let letters = ((spread + 6 * ONE) >> 4) & ONE;
+    (spread + u128::from(b'0') * ONE + u128::from(b'a' - b'9' - 1) * letters).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::digits;
+
+    #[test]
+    fn digits_are_those_that_format_writes() {
+        let random = std::iter::repeat_with(|| fastrand::u64(..)).take(1000);
+        for number in
+            [0, 1, 9, 10, 15, 16, 0x9a9a_a9a9, 0x0123_4567_89ab_cdef, u64::MAX].into_iter().chain(random)
+        {
+            assert_eq!(digits(number), *format!("{number:016x}").as_bytes());
+        }
     }
 }

@@ -2,7 +2,11 @@
 
 use http::Request;
 
-use super::{Accepted, Cow, HOST, Parts, Refused, RefusedReason, Version, check, to_origin_form};
+use super::{Accepted, Cow, HOST, Parts, Refused, RefusedReason, Seen, Version, to_origin_form};
+
+fn check(parts: &Parts) -> Result<Accepted<'_>, Refused> {
+    super::check(parts, Seen::in_request(&parts.headers))
+}
 
 fn head(method: &str, target: &str, version: Version, fields: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(target).version(version);

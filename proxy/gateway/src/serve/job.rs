@@ -13,6 +13,7 @@ use crate::answer::{BANYAN_REASON, FELL_BACK, Own};
 use crate::body::ResponseBody;
 use crate::exchange::Exchange;
 use crate::forward::{Answered, ForwardError, Outgoing, Trail, Way};
+use crate::forwarding::Seen;
 use crate::metrics::{Failure, Outcome, RouteMetrics};
 use crate::outside::Outside;
 use crate::state::{LiveUpstream, State};
@@ -123,18 +124,22 @@ impl Job {
     fn respond(self: Box<Self>, outcome: Result<Answered, ForwardError>) -> Response<ResponseBody> {
         let Self { state, decision, exchange, outside, wanted, fresh_id, .. } = *self;
         let (worker, fell_back) = (exchange.connection().worker, self.fell_back && outcome.is_ok());
+        let mut seen = None;
         let mut response = match outcome {
             Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let wanted = wanted.filter(|wanted| wanted.is_met_by(answered.response.headers()));
-                switch_protocols(answered, wanted, exchange, &state, &decision)
+                switch_protocols(answered, wanted, exchange, &state, &decision, &mut seen)
             }
             Ok(answered) if wanted.is_some_and(|wanted| wanted.would_be_met(answered.response.status())) => {
                 upgrade_refused(&answered, exchange)
             }
-            Ok(answered) => pass_on(answered, exchange, &state, &decision),
+            Ok(answered) => pass_on(answered, exchange, &state, &decision, &mut seen),
             Err(error) => own(error.answer(), Some(exchange)),
         };
-        outside.fit(response.headers_mut(), &state, &decision, worker);
+        // Only an answer of an upstream names it.
+        if seen.is_some_and(|seen| seen.has(Seen::PLACE)) {
+            outside.fit(response.headers_mut(), &state, &decision, worker);
+        }
         if fell_back && !response.headers().contains_key(BANYAN_REASON) {
             response.headers_mut().insert(BANYAN_REASON, HeaderValue::from_static(FELL_BACK));
         }
@@ -163,10 +168,11 @@ fn measure(
     }
 }
 
-fn clean(head: &mut http::response::Parts, exchange: &Exchange) {
-    forwarding::prepare_answer(head.status, head.version, &mut head.headers, exchange.identity());
+fn clean(head: &mut http::response::Parts, exchange: &Exchange) -> Seen {
+    let seen = forwarding::prepare_answer(head.status, head.version, &mut head.headers, exchange.identity());
     // Ours, whatever the upstream speaks: an HTTP/1.0 server must not cost the client its connection.
     head.version = Version::HTTP_11;
+    seen
 }
 
 /// An ordinary answer: its body streams through.
@@ -175,12 +181,13 @@ fn pass_on(
     mut exchange: Exchange,
     state: &State,
     decision: &Decision,
+    seen: &mut Option<Seen>,
 ) -> Response<ResponseBody> {
     let Answered { response, lease, place } = answered;
     let (mut head, incoming) = response.into_parts();
     exchange.answered(head.status, place);
     exchange.sees_head(head.status, &head.headers);
-    clean(&mut head, &exchange);
+    *seen = Some(clean(&mut head, &exchange));
     let idle = state.timeouts(decision).idle;
     Response::from_parts(head, ResponseBody::upstream(incoming, lease, exchange, idle))
 }
@@ -192,6 +199,7 @@ fn switch_protocols(
     mut exchange: Exchange,
     state: &State,
     decision: &Decision,
+    seen: &mut Option<Seen>,
 ) -> Response<ResponseBody> {
     let Some(wanted) = wanted else {
         exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
@@ -202,7 +210,7 @@ fn switch_protocols(
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();
     exchange.answered(head.status, place);
-    clean(&mut head, &exchange);
+    *seen = Some(clean(&mut head, &exchange));
     let idle = state.timeouts(decision).idle;
     wanted.fit(&mut head);
     lease.is_now_upgraded();
