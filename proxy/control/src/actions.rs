@@ -25,7 +25,6 @@ use crate::edit::{self, Edit, EditError, EditSession, Editor, Holder, InForce, N
 use crate::reload::ReloadHandle;
 use crate::undo::undone;
 use crate::view::View;
-#[allow(unused_imports, reason = "the pages of the dashboard use it")]
 pub(crate) use plan::{Move, Planned};
 use proxy::{Busy, ThisProxy};
 pub(crate) use refusal::Refusal;

@@ -3,9 +3,10 @@
 
 use std::net::SocketAddr;
 
+use http::header::HOST;
 use http::{HeaderMap, StatusCode, Version};
 
-use crate::forwarding::{Identity, Onward, Peer, Scheme, prepare_answer};
+use crate::forwarding::{Identity, Onward, Peer, Scheme, Seen, prepare_answer};
 
 /// One connection of a client that nobody vouches for.
 pub struct Rewriting {
@@ -29,7 +30,8 @@ impl Rewriting {
             version: Version::HTTP_11,
             upgrade: None,
         };
-        onward.prepare(headers);
+        let (seen, host) = (Seen::in_request(headers), headers.get(HOST).cloned());
+        onward.prepare(headers, seen, host.as_ref());
     }
 
     /// Makes the fields of an answer those that the client gets.
