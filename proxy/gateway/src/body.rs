@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
 
@@ -17,6 +16,7 @@ use crate::connection::{Connection, Turn};
 use crate::exchange::Exchange;
 use crate::expect::Gate;
 use crate::guard::RefusedReason;
+use crate::http1::{Incoming, StreamError};
 use crate::pool::Lease;
 use crate::relay::Relay;
 use crate::shadow::{Capture, Captured};
@@ -25,7 +25,7 @@ use crate::shadow::{Capture, Captured};
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// The sender broke off or sent nonsense.
-    Sender(hyper::Error),
+    Sender(StreamError),
     /// Nothing moved for the idle time.
     Idle,
     /// More than the route takes.
@@ -46,7 +46,7 @@ impl std::error::Error for BodyError {
     /// By which hyper finds the reason of a stream that was reset, and passes it on.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Sender(error) => Some(error),
+            Self::Sender(error) => error.cause(),
             Self::Idle | Self::TooLong => None,
         }
     }
@@ -169,7 +169,7 @@ impl Progress {
         Some(with(&mut capture.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    fn keep(&self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>, is_last: bool) {
+    fn keep(&self, frame: Option<&Result<Frame<Bytes>, StreamError>>, is_last: bool) {
         self.capture(|capture| {
             let Some(capture) = capture else { return };
             match frame {
@@ -262,7 +262,8 @@ impl Body for RequestBody {
 /// What the client is sent: the upstream's body as it comes in, or a few words of our own.
 pub(crate) enum ResponseBody {
     Own(Option<Bytes>),
-    Upstream(Download),
+    /// On the heap: an answer is handed from one future to the next.
+    Upstream(Box<Download>),
     /// To an HTTP/2 client.
     Relayed(Relay),
 }
@@ -282,7 +283,7 @@ impl ResponseBody {
 
     pub(crate) fn upstream(incoming: Incoming, lease: Lease, exchange: Exchange, idle: Duration) -> Self {
         let silence = Silence::new(idle);
-        let mut download = Download { incoming, lease: Some(lease), exchange, silence };
+        let mut download = Box::new(Download { incoming, lease: Some(lease), exchange, silence });
         if download.incoming.is_end_stream() {
             download.finish();
         }
@@ -293,13 +294,20 @@ impl ResponseBody {
     pub(crate) fn relayed(self) -> Self {
         match self {
             Self::Upstream(download) if !download.incoming.is_end_stream() => {
-                Self::Relayed(Relay::begin(download))
+                Self::Relayed(Relay::begin(*download))
             }
             other => other,
         }
     }
 
-    /// To HEAD. Gives the length of what would have been the body; hyper leaves the body out with HTTP/1 only.
+    /// What is being sent to the upstream meanwhile goes on, though the client takes nothing.
+    pub(crate) fn keep_moving(&mut self, cx: &mut Context<'_>) {
+        if let Self::Upstream(download) = self {
+            download.keep_moving(cx);
+        }
+    }
+
+    /// To HEAD. Gives the length of what would have been the body; with HTTP/1 that is left to the server.
     pub(crate) fn leave_out(&mut self) -> Option<usize> {
         let Self::Own(text) = self else { return None };
         text.take().map(|text| text.len())
@@ -334,6 +342,10 @@ impl Download {
                 Poll::Ready(None)
             }
         }
+    }
+
+    pub(crate) fn keep_moving(&mut self, cx: &mut Context<'_>) {
+        self.incoming.keep_moving(cx);
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {

@@ -5,22 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::body::RequestBody;
 use crate::dial::dial;
+use crate::http1::upstream::Connection;
 use crate::pool::Slot;
 use crate::resolve::Addresses;
 use crate::streams::Shared;
 use crate::tls::{Name, Secure};
-use crate::upstream_io::{Heard, UpstreamIo};
-
-/// Most fields of an answer. Above 100 hyper needs memory for them with each answer.
-const MAX_FIELDS: usize = 256;
+use crate::upstream_io::UpstreamIo;
 
 /// How connections to one server are made.
 pub(crate) struct Connector {
@@ -39,7 +34,7 @@ struct Tls {
 
 /// A connection that may be asked.
 pub(crate) enum Opened {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(Connection),
     Http2(Arc<Shared>),
 }
 
@@ -130,31 +125,15 @@ impl Connector {
     ) -> Result<Opened, ConnectError> {
         let stream = UpstreamIo::new(stream, Arc::clone(slot));
         let Some(tls) = &self.tls else {
-            let stream = Heard::new(stream, slot);
-            return if self.http2 { http2(stream, slot).await } else { http1(stream).await };
+            let plain = Connection::plain;
+            return if self.http2 { http2(stream, slot).await } else { Ok(Opened::Http1(plain(stream))) };
         };
         let no_name = || io::Error::other("no certificate can name the host");
         let name = tls.name.as_ref().ok_or_else(no_name).map_err(ConnectError::Tls)?;
         let shaken = tls.secure.shake_hands(name, stream, only_http1).await;
         let (stream, is_http2) = shaken.map_err(ConnectError::Tls)?;
-        let stream = Heard::new(stream, slot);
-        if is_http2 { http2(stream, slot).await } else { http1(stream).await }
+        if is_http2 { http2(stream, slot).await } else { Ok(Opened::Http1(Connection::tls(stream))) }
     }
-}
-
-async fn http1<S>(stream: S) -> Result<Opened, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.preserve_header_case(true).max_headers(MAX_FIELDS);
-    let shaken = builder.handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = shaken.map_err(|error| ConnectError::Io(io::Error::other(error)))?;
-    tokio::spawn(async move {
-        // How it ended is told to the request in flight, if there is one.
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(Opened::Http1(sender))
 }
 
 async fn http2<S>(stream: S, slot: &Arc<Slot>) -> Result<Opened, ConnectError>

@@ -1,8 +1,8 @@
-//! One accepted stream: TLS if the listener asks for it, then hyper's server for the version the client speaks, with
-//! deadlines, drain and lingering close.
+//! One accepted stream: TLS if the listener asks for it, then the version of HTTP that the client speaks, with deadlines,
+//! drain and lingering close.
 //!
 //! - `admission`: who may come in, and who it is. `beginning`: what comes before the first request.
-//! - `http1`, `http2`: hyper's servers, and what they leave to us. `stages`: how long they go on.
+//! - `http1`: our own server. `http2`: hyper's, and what it leaves to us. `stages`: how long they go on.
 //! - `turns`: what the requests of a connection share.
 
 mod admission;
@@ -12,7 +12,6 @@ mod http2;
 mod stages;
 mod turns;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -21,12 +20,12 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::body::ResponseBody;
 use crate::forwarding::Scheme;
 use crate::gateway::Shared;
+use crate::http1::Incoming;
 use crate::lingering::{Lingering, StreamState};
 use crate::serve;
 pub(crate) use turns::{Connection, Turn};
@@ -93,7 +92,7 @@ pub(crate) async fn serve_stream<S>(
 fn answer(
     connection: &Arc<Connection>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
+) -> impl Future<Output = Response<ResponseBody>> + Send + use<> {
     let connection = Arc::clone(connection);
     let is_http1 = request.version() < Version::HTTP_2;
     let is_head = request.method() == Method::HEAD;
@@ -112,6 +111,6 @@ fn answer(
         if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response)
+        response
     }
 }

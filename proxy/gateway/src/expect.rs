@@ -1,6 +1,6 @@
 //! `Expect: 100-continue` (RFC 9110 10.1.1): the client's body is pulled only when the upstream wants it.
 //!
-//! hyper's server sends `100 Continue` to the client when the body is first read. So the body is read only
+//! Our server sends `100 Continue` to the client when the body is first read. So the body is read only
 //! after the upstream's own 100, or after a second of silence: some servers never send one.
 
 use std::future::Future;

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use banyan_routes::{Arm, Decision, Destination, FallbackCause, Route, RouteTable, StoreMode};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::connect::ConnectError;
 use crate::forward::{Answered, ForwardError, Outgoing};
+use crate::http1::Incoming;
 use crate::state::LiveUpstream;
 
 /// Most of an answer that nobody gets which is read so that its connection may serve again.
@@ -55,9 +55,7 @@ fn named(outcome: &Result<Answered, ForwardError>) -> Option<FallbackCause> {
             ),
         ) => FallbackCause::ConnectError,
         Err(ForwardError::Timeout) => FallbackCause::Timeout,
-        Err(ForwardError::Upstream(_) | ForwardError::UnknownCoding | ForwardError::NoHead) => {
-            FallbackCause::Reset
-        }
+        Err(ForwardError::Upstream(_) | ForwardError::NoHead) => FallbackCause::Reset,
         Err(ForwardError::NoTarget) => FallbackCause::NoTarget,
         Err(ForwardError::BreakerOpen(_)) => FallbackCause::BreakerOpen,
         Err(ForwardError::UploadIdle | ForwardError::UploadBroken | ForwardError::UploadTooLong) => {

@@ -11,15 +11,17 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{RewriteHost, Timeouts};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
-use hyper::body::Incoming;
+use http::{Request, Response, StatusCode, Uri, Version, header};
 use tokio::time::sleep_until;
 
 use crate::body::{Progress, RequestBody};
 use crate::breaker::{self, Verdict};
 use crate::connection::Connection;
+use crate::expect::Opener;
+use crate::forwarding::{Added, Peer};
+use crate::http1::Incoming;
 use crate::metrics::Failure;
-use crate::pool::Lease;
+use crate::pool::{Lease, Unanswered};
 use crate::state::LiveUpstream;
 use crate::targets::Server;
 pub(crate) use error::ForwardError;
@@ -34,14 +36,17 @@ pub(crate) struct Way<'s> {
 }
 
 /// One request on its way to one upstream.
-#[expect(clippy::struct_excessive_bools, reason = "four facts, each by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "six facts, each by itself")]
 pub(crate) struct Outgoing {
-    /// Taken when it is sent, back when it could not be.
-    request: Option<Request<RequestBody>>,
+    request: Request<RequestBody>,
+    /// What goes with it, and is not among its fields.
+    added: Option<Added>,
+    /// It may go out: nothing of it has been sent, or it may be sent again.
+    is_ready: bool,
     /// A safe method (RFC 9110 9.2.1) of a route without side effects.
     is_safe: bool,
-    /// A request without a body may be sent a second time: from this.
-    spare: Option<Spare>,
+    /// Bodies stream through: what of one was sent cannot be sent again.
+    has_body: bool,
     /// The client named a host.
     has_host: bool,
     /// The last attempt went out on a connection made for it.
@@ -49,6 +54,8 @@ pub(crate) struct Outgoing {
     /// A byte of an answer has come, so that the upstream has begun to execute it.
     has_heard: bool,
     pub(crate) progress: Option<Arc<Progress>>,
+    /// A body that waits for the upstream to ask for it.
+    opener: Option<Opener>,
 }
 
 /// The head of an answer, and the connection its body comes on.
@@ -94,10 +101,12 @@ impl Failures {
 }
 
 impl Outgoing {
-    /// The request as it goes out: HTTP/1.1, origin-form, framed anew by hyper.
+    /// The request as it goes out: HTTP/1.1, origin-form, framed anew.
     pub(crate) fn new(
         mut request: Request<RequestBody>,
+        added: Option<Added>,
         progress: Option<Arc<Progress>>,
+        opener: Option<Opener>,
         has_side_effects: bool,
     ) -> Self {
         *request.version_mut() = Version::HTTP_11;
@@ -105,8 +114,18 @@ impl Outgoing {
         let has_body = matches!(request.body(), RequestBody::Client(_));
         let is_safe = request.method().is_safe() && !has_side_effects;
         let has_host = request.headers().contains_key(header::HOST);
-        let spare = (!has_body).then(|| Spare::of(&request));
-        Self { request: Some(request), is_safe, spare, has_host, is_fresh: false, has_heard: false, progress }
+        Self {
+            request,
+            added,
+            is_ready: true,
+            is_safe,
+            has_body,
+            has_host,
+            is_fresh: false,
+            has_heard: false,
+            progress,
+            opener,
+        }
     }
 
     pub(crate) fn is_safe(&self) -> bool {
@@ -115,30 +134,31 @@ impl Outgoing {
 
     /// It may go out once more, whatever became of it.
     pub(crate) fn is_replayable(&self) -> bool {
-        self.is_safe && self.spare.is_some()
+        self.is_safe && !self.has_body
     }
 
     fn wants_upgrade(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.headers().contains_key(header::UPGRADE))
+        self.request.headers().contains_key(header::UPGRADE)
     }
 
     /// Not a byte of it reached an upstream, and nothing of its body was asked of the client.
     pub(crate) fn is_unsent(&self) -> bool {
-        self.request.is_some()
+        self.is_ready
     }
 
     /// Makes it as it was, for another upstream; `uri` where that one is asked for another.
     pub(crate) fn renew(&mut self, uri: Option<Uri>) {
-        if self.request.is_none() {
-            self.request = self.spare.clone().map(Spare::request);
-        }
-        let Some(request) = &mut self.request else { return };
         if let Some(uri) = uri {
-            *request.uri_mut() = uri;
+            *self.request.uri_mut() = uri;
         }
+        self.make_ready();
+    }
+
+    fn make_ready(&mut self) {
+        self.is_ready |= !self.has_body;
         // One that was put in for the upstream before; a `rewrite` puts in its own.
         if !self.has_host {
-            request.headers_mut().remove(header::HOST);
+            self.request.headers_mut().remove(header::HOST);
         }
     }
 
@@ -173,18 +193,18 @@ impl Outgoing {
                 trail.failures.push(failure);
             }
             let is_unanswered = self.is_safe && !self.has_heard && error.ended_before_answer();
-            if self.request.is_none() && (error.was_refused() || is_unanswered) {
-                self.request = self.spare.clone().map(Spare::request);
+            if !self.is_ready && (error.was_refused() || is_unanswered) {
+                self.make_ready();
             }
             // Waiting in line was the retry: another wait would only make the line longer.
-            if is_retry || self.request.is_none() || error.is_exhausted() {
+            if is_retry || !self.is_ready || error.is_exhausted() {
                 return Err(error);
             }
             trail.retries += 1;
         }
     }
 
-    /// On failure, the request is back if it could not be sent.
+    /// On failure, the request is ready again if it could not be sent.
     async fn attempt(
         &mut self,
         way: &Way<'_>,
@@ -201,37 +221,62 @@ impl Outgoing {
         // An idle connection has just turned out dead: where the limit allows it, a retry gets a new one.
         let idle = if is_retry { None } else { server.pool.idle(worker, began, only_http1) };
         self.is_fresh = idle.is_none();
-        let mut lease = match idle {
-            Some(lease) => lease,
+        let (mut lease, asked) = if let Some(lease) = idle {
+            (lease, began)
+        } else {
             // On the heap: most requests never come here.
-            None => Box::pin(server.pool.lease(worker, only_http1)).await.map_err(ForwardError::Connect)?,
+            let lease = Box::pin(server.pool.lease(worker, only_http1));
+            (lease.await.map_err(ForwardError::Connect)?, Instant::now())
         };
         way.upstream.metrics.leased(worker, self.is_fresh);
-        let Some(mut request) = self.request.take() else { return Err(ForwardError::NoTarget) };
-        set_host(way.host, server, &mut request);
-        if lease.version() == Version::HTTP_2 {
-            to_http2(&mut request, server.pool.is_secure(), &server.authority);
+        if !std::mem::replace(&mut self.is_ready, false) {
+            return Err(ForwardError::NoTarget);
         }
+        set_host(way.host, server, &mut self.request);
+        let peer = &way.connection.peer;
+        let mut copy = (lease.version() == Version::HTTP_2).then(|| Box::new(self.in_http2(server, peer)));
+        let request = copy.as_deref_mut().unwrap_or(&mut self.request);
+        let added = self.added.as_ref().map(|added| (added, peer));
         let inflight = way.upstream.enter(place, worker);
-        lease.expects_answer();
-        let sending = lease.send(request);
+        let opener = self.opener.as_ref();
+        // The client gets no interim answers but `100 Continue`, which our server sends when the body is asked for.
+        let mut interim = |status| match (opener, status) {
+            (Some(opener), StatusCode::CONTINUE) => opener.open(),
+            (None, StatusCode::CONTINUE) => {}
+            _ => way.connection.shared.metrics.informational_dropped(worker),
+        };
+        let sending = lease.send(request, added, &mut interim);
         let answer = match &self.progress {
-            None => way.head_in_time(sending).await,
+            None => way.head_in_time(sending, asked).await,
             Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await,
         };
         self.has_heard = lease.has_heard();
-        lease.has_answer();
         match answer.inspect_err(|_| lease.suspect())? {
-            Ok(response) if has_unknown_coding(&response) => Err(ForwardError::UnknownCoding),
             Ok(response) => {
                 inflight.hand_over();
                 Ok(Answered { response, lease, place })
             }
-            Err(mut failed) => {
-                self.request = failed.take_message().map(wire::to_http1);
-                Err(ForwardError::from(failed.into_error()))
+            Err(Unanswered { error, is_unsent }) => {
+                self.is_ready = is_unsent;
+                if let Some(copy) = copy.filter(|_| is_unsent) {
+                    *self.request.body_mut() = copy.into_body();
+                }
+                Err(ForwardError::from(error))
             }
         }
+    }
+
+    /// A copy with all its fields, which takes the body with it.
+    fn in_http2(&mut self, server: &Server, peer: &Peer) -> Request<RequestBody> {
+        let mut copy = Request::new(std::mem::replace(self.request.body_mut(), RequestBody::Empty));
+        *copy.method_mut() = self.request.method().clone();
+        *copy.uri_mut() = self.request.uri().clone();
+        *copy.headers_mut() = self.request.headers().clone();
+        if let Some(added) = &self.added {
+            added.put_into(peer, copy.headers_mut());
+        }
+        to_http2(&mut copy, server.pool.is_secure(), &server.authority);
+        copy
     }
 }
 
@@ -247,8 +292,8 @@ pub(crate) fn set_host(wanted: &RewriteHost, server: &Server, request: &mut Requ
 
 impl Way<'_> {
     /// Waits for the head of the answer to a request that has no body.
-    async fn head_in_time<F: Future>(&self, answer: F) -> Result<F::Output, ForwardError> {
-        let deadline = Instant::now() + self.timeouts.response;
+    async fn head_in_time<F: Future>(&self, answer: F, asked: Instant) -> Result<F::Output, ForwardError> {
+        let deadline = asked + self.timeouts.response;
         let mut timer = self.connection.timer(deadline);
         let mut answer = std::pin::pin!(answer);
         let outcome = poll_fn(|cx| match answer.as_mut().poll(cx) {
@@ -286,14 +331,6 @@ impl Way<'_> {
     }
 }
 
-/// Whether an answer is framed in a way that hyper does not take off whole (RFC 9112 6.1): the client would get
-/// coded bytes without the field that says so.
-pub(crate) fn has_unknown_coding(response: &Response<Incoming>) -> bool {
-    let mut lines = response.headers().get_all(header::TRANSFER_ENCODING).iter();
-    let is_chunked = |line: &HeaderValue| line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    lines.next().is_some_and(|first| !is_chunked(first)) || lines.next().is_some()
-}
-
 /// What an outcome says about the upstream.
 pub(crate) fn verdict(outcome: &Result<Answered, ForwardError>) -> Verdict {
     match outcome {
@@ -303,32 +340,5 @@ pub(crate) fn verdict(outcome: &Result<Answered, ForwardError>) -> Verdict {
             None | Some(Failure::NoTarget | Failure::BreakerOpen | Failure::Busy) => Verdict::Neither,
             Some(_) => Verdict::Bad,
         },
-    }
-}
-
-/// What is needed to send a request again. Not its extensions: a request sent again loses the case of its field names,
-/// which is cheaper than copying them for every request.
-#[derive(Clone)]
-struct Spare {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Spare {
-    fn of(request: &Request<RequestBody>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
-    }
-
-    fn request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
     }
 }

@@ -12,9 +12,10 @@
 //!
 //! To the client: hop-by-hop fields, what `Connection` names, and `Banyan-*` go.
 //!
-//! - `seen`: what of all this a head has. `chain`: the addresses a request came through, read and written. `removal`:
+//! - `seen`: what of all this a head has. `added`: what nearly every request gets, as lines. `chain`: the addresses a request came through, read and written. `removal`:
 //!   fields that `Connection` names. `trace`: W3C trace context.
 
+mod added;
 mod chain;
 mod removal;
 mod seen;
@@ -34,6 +35,7 @@ use http::{StatusCode, Version};
 use ipnet::IpNet;
 
 use crate::guard::Refused;
+pub(crate) use added::{Added, Lines};
 use chain::Node;
 pub(crate) use chain::client_address;
 use removal::{has_option, remove_nominated};
@@ -100,6 +102,8 @@ pub(crate) struct Told {
     pub(crate) scheme: Option<HeaderValue>,
     /// `X-Forwarded-Host`.
     pub(crate) host: Option<HeaderValue>,
+    /// What goes with the request and is not among its fields.
+    pub(crate) added: Option<Added>,
 }
 
 impl Identity {
@@ -159,7 +163,8 @@ fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
 
 impl Onward<'_> {
     /// Changes the fields of a request for the upstream. `seen` is what they are, `host` the one `Host` that the client
-    /// sent.
+    /// sent. What a request gets that tells nothing of its way here, or nothing any more, is not put among its fields: it
+    /// goes out as lines.
     pub(crate) fn prepare(&self, headers: &mut HeaderMap, seen: Seen, host: Option<&HeaderValue>) -> Told {
         let trusted = self.peer.is_trusted(self.trusted_proxies);
         let hops = seen.has(Seen::HOP).then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
@@ -176,21 +181,27 @@ impl Onward<'_> {
             join_cookies(headers);
             keep_one_length(headers);
         }
-        headers.reserve(MOST_ADDED);
-        headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| self.identity.hop.clone()));
         self.set_connection(headers, takes_trailers);
-        let host = host.filter(|host| !host.is_empty());
-        let element = self.peer.element(self.scheme, host);
-        let (scheme, host) = if trusted && seen.has(Seen::CLAIM) {
-            chain::complete(headers);
-            self.continue_forwarded(headers, &element, host)
-        } else {
-            self.begin_forwarded(headers, element, host)
-        };
         if self.identity.via {
             add_via(headers, self.version);
         }
-        Told { trace_id: trace::pass_or_begin(headers, seen), scheme, host }
+        let host = host.filter(|host| !host.is_empty());
+        let element = self.peer.element(self.scheme, host);
+        let (trace_id, traceparent) = trace::pass_or_begin(headers, seen);
+        let (is_begun, hop) = (hops.is_none() && !(trusted && seen.has(Seen::CLAIM)), &self.identity.hop);
+        if is_begun {
+            let (scheme, host) = (self.scheme, host.cloned());
+            let added = Added { hop: hop.clone(), element, scheme, host: host.clone(), traceparent };
+            return Told { trace_id, scheme: Some(scheme.value()), host, added: Some(added) };
+        }
+        headers.reserve(MOST_ADDED);
+        headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| hop.clone()));
+        if trusted {
+            chain::complete(headers);
+        }
+        let (scheme, host) = self.continue_forwarded(headers, &element, host);
+        trace::put(headers, traceparent);
+        Told { trace_id, scheme, host, added: None }
     }
 
     fn set_connection(&self, headers: &mut HeaderMap, takes_trailers: bool) {
@@ -209,24 +220,7 @@ impl Onward<'_> {
         }
     }
 
-    /// Of a request that tells nothing of its way here, or nothing any more.
-    fn begin_forwarded(
-        &self,
-        headers: &mut HeaderMap,
-        element: HeaderValue,
-        host: Option<&HeaderValue>,
-    ) -> (Option<HeaderValue>, Option<HeaderValue>) {
-        let (scheme, host) = (self.scheme.value(), host.cloned());
-        headers.insert(X_FORWARDED_FOR, self.peer.for_list.clone());
-        headers.insert(FORWARDED, element);
-        headers.insert(X_FORWARDED_PROTO, scheme.clone());
-        if let Some(host) = &host {
-            headers.insert(X_FORWARDED_HOST, host.clone());
-        }
-        (Some(scheme), host)
-    }
-
-    /// Appends to what a trusted peer says. `-Proto` and `-Host` tell what the first proxy saw, so that they stay.
+    /// Appends to what is left of what a trusted peer says, of which an untrusted one has nothing left. `-Proto` and `-Host` tell what the first proxy saw, so that they stay.
     fn continue_forwarded(
         &self,
         headers: &mut HeaderMap,
@@ -285,7 +279,7 @@ pub(crate) fn prepare_answer(
     headers: &mut HeaderMap,
     identity: &Identity,
 ) -> Seen {
-    // RFC 9112 6.3: the coding frames the answer, and the length lies. hyper goes by the coding, and leaves both.
+    // RFC 9112 6.3: the coding frames the answer, and the length lies. The body was read by the coding, and both were left.
     let seen = Seen::in_answer(headers);
     if seen.has(Seen::CODING) {
         headers.remove(CONTENT_LENGTH);
@@ -312,8 +306,8 @@ pub(crate) fn prepare_answer(
     seen
 }
 
-/// RFC 9110 8.6: a length that is said several times is said once, and one that is none is not said at all. hyper has read
-/// the body by it where there is one, and lets `5, 5` pass as it stands.
+/// RFC 9110 8.6: a length that is said several times is said once, and one that is none is not said at all. The body
+/// was read by it where there is one, and `5, 5` passes as it stands.
 fn keep_one_length(headers: &mut HeaderMap) {
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
     let is_plain = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);

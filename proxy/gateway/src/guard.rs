@@ -1,10 +1,10 @@
-//! What hyper's HTTP/1 server lets through and Banyan refuses before routing.
+//! What is a well-formed head, and is refused before routing nevertheless.
 //!
 //! - `Host`: exactly one with HTTP/1.1, well-formed (RFC 9112 3.2, RFC 9110 7.2).
 //! - Target: origin-form, absolute-form, or `*` with OPTIONS (RFC 9112 3.2). A fragment never gets this far: the
 //!   `http` crate cuts it off while reading the target, so that it is neither matched nor forwarded.
 //! - `Transfer-Encoding`: one `chunked` and nothing else, never with HTTP/1.0 (RFC 9112 6.1). A `Content-Length`
-//!   beside it is dropped by hyper, which then closes the connection after the answer; every message is framed anew.
+//!   beside it is dropped by the HTTP/1 server, which then closes the connection after the answer; every message is framed anew.
 //!
 //! Answer a refusal with `Connection: close`: what follows on such a connection cannot be trusted.
 
@@ -20,7 +20,7 @@ use http::{Method, StatusCode, Uri, Version};
 use crate::forwarding::Seen;
 use crate::limits::Limits;
 
-/// No body is longer: 1 EiB. hyper would wait for the end of one for ever.
+/// No body is longer: 1 EiB. The end of one would be waited for for ever.
 const MAX_CONTENT_LENGTH: u64 = 1 << 60;
 
 /// A head that may be routed.
@@ -149,7 +149,7 @@ pub(crate) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), Refused> 
     if is_within(count) || is_within(count - cookies()) { Ok(()) } else { Err(Refused::TooManyFields) }
 }
 
-/// Checks a head as hyper read it. `seen` is what its fields are.
+/// Checks a head as it was read. `seen` is what its fields are.
 pub(crate) fn check(parts: &Parts, seen: Seen) -> Result<Accepted<'_>, Refused> {
     // 501 and not 405 (RFC 9110 15.6.2): no resource here ever takes it.
     if parts.method == Method::CONNECT {
@@ -307,7 +307,7 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// hyper has already refused what is no number.
+/// The server has already refused what is no number.
 fn is_absurd(length: &HeaderValue) -> bool {
     let number: Option<u64> = length.to_str().ok().and_then(|text| text.parse().ok());
     number.is_none_or(|number| number > MAX_CONTENT_LENGTH)

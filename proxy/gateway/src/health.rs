@@ -11,7 +11,6 @@ use futures_util::future::join_all;
 use http::header::{HOST, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
 use pingora::ErrorType::{Custom, CustomCode};
 use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::{Backend, Backends, health_check};
@@ -20,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::body::RequestBody;
 use crate::connect::Opened;
+use crate::http1::Incoming;
 use crate::metrics::UpstreamMetrics;
 use crate::pool::Slot;
 use crate::targets::{Server, Servers};
@@ -112,14 +112,16 @@ impl Probe {
         let stream = TcpStream::connect(address).await?;
         let opened = self.server.connector.over(stream, &Slot::uncounted(), false).await;
         match opened.map_err(|error| error.to_string())? {
-            Opened::Http1(mut sender) => {
+            Opened::Http1(connection) => {
                 let mut request = Self::request(Uri::from(self.path.clone()));
                 request.headers_mut().insert(HOST, self.server.authority.clone());
-                Ok(sender.send_request(request).await?)
+                let answer = connection.send(&mut request, None, &mut |_| ()).await;
+                answer.map_err(|(error, _)| error.into())
             }
             Opened::Http2(shared) => {
                 let stream = shared.begin().ok_or("closed at once")?;
-                Ok(stream.sender().send_request(Self::request(self.absolute()?)).await?)
+                let answer = stream.sender().send_request(Self::request(self.absolute()?)).await?;
+                Ok(answer.map(Incoming::Http2))
             }
         }
     }

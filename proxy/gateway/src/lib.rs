@@ -5,11 +5,11 @@
 //! - `gateway`: the handle by which the rest of the program holds all of this.
 //! - `sockets`: what is listened on, also across processes. `server`: pingora's listeners, threads and shutdown.
 //!   `worker`: what each thread holds for itself.
-//! - `connection`: one accepted stream: who may come in, hyper's server and deadlines. `limits`: how much a client may
+//! - `connection`: one accepted stream: who may come in, which HTTP it speaks, and deadlines. `http1`: HTTP/1.1 on the wire. `limits`: how much a client may
 //!   take. `proxy_protocol`: whom a load balancer speaks for. `tls`: its certificates and handshake.
 //!   `lazy_sleep`: a timer for deadlines. `lingering`: closing a stream so that answers arrive. `reset`: so that a broken
 //!   one is seen. `connections`: how many are open, for the drain.
-//! - `guard`: what hyper lets through and we refuse before routing: Host, targets, transfer codings.
+//! - `guard`: what is well-formed and refused before routing: Host, targets, transfer codings.
 //! - `state`: the table in force with everything the hot path needs ready-made.
 //! - `serve`: one request from decision to answer. `exchange`: its record, closed exactly once. `answer`: answers
 //!   that Banyan gives itself.
@@ -49,6 +49,7 @@ mod forwarding;
 mod gateway;
 mod guard;
 mod health;
+mod http1;
 mod lazy_sleep;
 mod limits;
 mod lingering;

@@ -1,8 +1,8 @@
 //! Connections to one server of an upstream.
 //!
 //! Idle connections lie in one small shard per worker thread, behind a lock that nobody else wants. Only when
-//! the own shard is empty is a connection of another shard borrowed: its connection task stays with the
-//! thread that opened it, and the handle goes home afterwards. Legacy applications often allow few
+//! the own shard is empty is a connection of another shard borrowed, and goes home afterwards: what wakes its user is the
+//! driver of the thread that opened it. Legacy applications often allow few
 //! connections, so a limit holds over all threads, with a bounded line of waiters.
 //!
 //! A connection of HTTP/2 lies in the shard of its worker for as long as it lives, and is lent to many requests at a time.
@@ -19,14 +19,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1;
 use tokio::time::timeout;
 
-use crate::body::RequestBody;
 use crate::connect::{ConnectError, Connector, Opened};
+use crate::http1::upstream::Connection;
 use crate::streams::{Shared, Stream};
-pub(crate) use lease::Lease;
 use lease::Sender;
+pub(crate) use lease::{Lease, Unanswered};
 pub(crate) use line::Slot;
 use line::{Line, Place};
 
@@ -60,7 +59,7 @@ struct Shard {
 type Begin = fn(&Arc<Shared>) -> Option<Stream>;
 
 struct Idle {
-    sender: http1::SendRequest<RequestBody>,
+    connection: Connection,
     home: usize,
     since: Instant,
     slot: Arc<Slot>,
@@ -244,7 +243,7 @@ impl Pool {
             self.expects_http2.store(is_http2, Ordering::Relaxed);
         }
         let sender = match opened {
-            Opened::Http1(sender) => Sender::Http1(sender),
+            Opened::Http1(connection) => Sender::Http1(connection),
             Opened::Http2(shared) => Sender::Http2(self.share(worker, shared)?),
         };
         Ok(Lease::new(sender, worker, slot))
@@ -258,22 +257,20 @@ impl Pool {
         stream.ok_or_else(|| ConnectError::Io(std::io::ErrorKind::ConnectionReset.into()))
     }
 
-    /// The exchange ended cleanly: the connection goes back to the worker that opened it.
-    ///
-    /// Its task may not have come round yet (it runs on another thread, or an upload goes on after an early
-    /// answer): then it goes back when it has, so that a waiter is not woken for nothing.
+    /// The exchange ended cleanly: the connection goes back to the worker that opened it. Where an upload goes on after an
+    /// early answer, when that has ended.
     pub(crate) fn give_back(self: &Arc<Self>, lease: Lease, now: Instant) {
         // One that is shared was never taken away.
         let Some(mut idle) = lease.into_idle(now) else { return };
-        if idle.sender.is_ready() {
-            return self.shelve(idle);
-        }
-        if idle.sender.is_closed() {
+        if !idle.connection.is_sending() {
+            if idle.connection.is_ready() {
+                self.shelve(idle);
+            }
             return;
         }
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            if idle.sender.ready().await.is_ok() {
+            if idle.connection.ready().await {
                 idle.since = Instant::now();
                 pool.shelve(idle);
             }
@@ -316,10 +313,10 @@ impl Shard {
         while place > 0 {
             place -= 1;
             let candidate = &idle[place];
-            if candidate.is_stale(keep_alive, now) {
-                idle.swap_remove(place);
-            } else if candidate.sender.is_ready() {
-                return Some(idle.swap_remove(place));
+            let is_usable = !candidate.is_old(keep_alive, now) && candidate.connection.is_ready();
+            let candidate = idle.swap_remove(place);
+            if is_usable {
+                return Some(candidate);
             }
         }
         None
@@ -334,8 +331,12 @@ impl Shard {
 }
 
 impl Idle {
+    fn is_old(&self, keep_alive: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= keep_alive
+    }
+
     fn is_stale(&self, keep_alive: Duration, now: Instant) -> bool {
-        self.sender.is_closed() || now.saturating_duration_since(self.since) >= keep_alive
+        self.is_old(keep_alive, now) || !self.connection.is_ready()
     }
 }
 

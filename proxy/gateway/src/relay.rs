@@ -5,6 +5,7 @@
 //! ahead, and lets the upstream go when the client takes nothing for too long (RFC 9113 10.5).
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -63,7 +64,15 @@ async fn pass_on(mut download: Download, client: mpsc::Sender<Piece>, is_whole: 
         };
         let Some(piece) = piece else { return is_whole.store(true, Ordering::Release) };
         let is_last = piece.is_err();
-        match timeout(STALL, client.send(piece)).await {
+        let mut sending = pin!(client.send(piece));
+        let sent = poll_fn(|cx| {
+            let sent = sending.as_mut().poll(cx);
+            if sent.is_pending() {
+                download.keep_moving(cx);
+            }
+            sent
+        });
+        match timeout(STALL, sent).await {
             Ok(Ok(())) if !is_last => {}
             Ok(_) => return,
             Err(_) => return download.stalled(),

@@ -13,17 +13,17 @@ use banyan_routes::{Decision, Destination, Reason, RequestParts};
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version, request};
-use hyper::body::{Body as _, Incoming};
+use http_body::Body as _;
 
 use crate::access_log::Entry;
 use crate::answer::{self, Own};
 use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::connection::{Connection, Turn};
 use crate::exchange::Exchange;
-use crate::expect::Opener;
 use crate::forward::Outgoing;
-use crate::forwarding::{Onward, Seen, Told};
+use crate::forwarding::{Added, Onward, Seen, Told};
 use crate::guard::{Refused, RefusedReason};
+use crate::http1::Incoming;
 use crate::metrics::DEFAULT_ROUTE;
 use crate::outside::Outside;
 use crate::shadow::{Capture, Witness};
@@ -150,7 +150,8 @@ fn decided(
             None
         },
     };
-    let Told { trace_id, scheme, host: outer } = onward.prepare(&mut parts.headers, seen, host.as_ref());
+    let told = onward.prepare(&mut parts.headers, seen, host.as_ref());
+    let Told { trace_id, scheme, host: outer, mut added } = told;
     let handshake = is_websocket.then(|| Handshake::begin(&mut parts.headers));
     let mut outside = Outside::told(scheme, outer, &parts.headers, seen);
     if let Some(entry) = &mut entry {
@@ -165,6 +166,10 @@ fn decided(
         return too_long(exchange).into();
     }
     if let Some(shadow) = &state.route(decision.route).shadow {
+        // A copy goes out with the same fields.
+        if let Some(added) = added.take() {
+            added.put_into(&exchange.connection().peer, &mut parts.headers);
+        }
         let worker = exchange.connection().worker;
         exchange.watch(Witness::begin(shadow, worker, &decision, &parts, &incoming, upgrade.is_some()));
     }
@@ -174,7 +179,7 @@ fn decided(
     }
     let wanted = upgrade.and_then(|protocols| Wanted::of(protocols, handshake, &mut parts.extensions));
     let capture = exchange.witness().and_then(|witness| witness.capture(&state));
-    let outgoing = outgoing(exchange.connection(), parts, incoming, &state, &decision, capture);
+    let outgoing = outgoing(exchange.connection(), parts, added, incoming, &state, &decision, capture);
     if let Some(progress) = &outgoing.progress {
         exchange.upload(Arc::clone(progress));
     }
@@ -265,6 +270,7 @@ fn own(answer: Own, exchange: Option<Exchange>) -> Response<ResponseBody> {
 fn outgoing(
     connection: &Arc<Connection>,
     mut parts: request::Parts,
+    added: Option<Added>,
     incoming: Incoming,
     state: &State,
     decision: &Decision,
@@ -273,9 +279,8 @@ fn outgoing(
     let route = decision.route.map(|index| state.table.route(index));
     let has_side_effects = route.is_some_and(|route| route.side_effects);
     if incoming.is_end_stream() {
-        let mut request = Request::from_parts(parts, RequestBody::Empty);
-        watch_interim(connection, None, &mut request);
-        return Outgoing::new(request, None, has_side_effects);
+        let request = Request::from_parts(parts, RequestBody::Empty);
+        return Outgoing::new(request, added, None, None, has_side_effects);
     }
     if parts.version == Version::HTTP_2 {
         // hyper's HTTP/2 server sends no 100: a client that waited for one would wait in vain.
@@ -287,17 +292,6 @@ fn outgoing(
     let idle = state.timeouts(decision).idle;
     let most = state.max_body(decision);
     let body = RequestBody::client(turn, incoming, Arc::clone(&progress), gate, idle, most);
-    let mut request = Request::from_parts(parts, body);
-    watch_interim(connection, opener, &mut request);
-    Outgoing::new(request, Some(progress), has_side_effects)
-}
-
-/// hyper's HTTP/1 server sends `100 Continue` itself, and can send no other interim answer: those are dropped and counted.
-fn watch_interim(connection: &Arc<Connection>, opener: Option<Opener>, request: &mut Request<RequestBody>) {
-    let connection = Arc::clone(connection);
-    hyper::ext::on_informational(request, move |answer| match (&opener, answer.status()) {
-        (Some(opener), StatusCode::CONTINUE) => opener.open(),
-        (None, StatusCode::CONTINUE) => {}
-        _ => connection.shared.metrics.informational_dropped(connection.worker),
-    });
+    let request = Request::from_parts(parts, body);
+    Outgoing::new(request, added, Some(progress), opener, has_side_effects)
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>) {
     };
     let mut service = Service::new("banyan".to_owned(), App(Arc::clone(shared)));
     for address in shared.addresses.iter().chain(&shared.tls_addresses) {
-        // hyper has buffers of its own.
+        // `http1` and hyper have buffers of their own.
         let listener = ListenerConfig::tcp(address.to_string()).l4_buffer(L4BufferSettings::unbuffered());
         service.add_listener(listener);
     }

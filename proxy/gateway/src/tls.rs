@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use certificates::{Certificates, Stamp, stamp_of};
-pub(crate) use secure::{Name, Secure};
+pub(crate) use secure::{Name, Secure, SecureStream};
 pub use secure::{UnusableUpstream, unusable_upstreams};
 
 /// How often the files of certificates are looked at.

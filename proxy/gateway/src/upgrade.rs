@@ -10,12 +10,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, response};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::forwarding;
+use crate::http1::{Duplex, Switch, Switched};
 use crate::websocket::Handshake;
 
 /// How often hyper's own task for a stream gets its turn before a stream that ends counts as ended in order.
@@ -24,19 +26,39 @@ const TURNS: u8 = 4;
 /// What a client asks to change to, and its side of the stream.
 pub(crate) struct Wanted {
     protocols: HeaderValue,
-    client: OnUpgrade,
+    client: Client,
     /// Of an HTTP/2 client, whose stream is one of many on its connection.
     handshake: Option<Handshake>,
 }
 
+/// The client's side, which comes when it has the head of the answer.
+enum Client {
+    Http1(oneshot::Receiver<Switched>),
+    Http2(OnUpgrade),
+}
+
+impl Client {
+    async fn stream(self) -> io::Result<Box<dyn Duplex>> {
+        Ok(match self {
+            Self::Http1(switched) => Box::new(switched.await.map_err(io::Error::other)?),
+            Self::Http2(upgraded) => Box::new(TokioIo::new(upgraded.await.map_err(io::Error::other)?)),
+        })
+    }
+}
+
 impl Wanted {
-    /// `None` where hyper sees no upgrade.
+    /// `None` where the client's server sees no upgrade.
     pub(crate) fn of(
         protocols: HeaderValue,
         handshake: Option<Handshake>,
         extensions: &mut Extensions,
     ) -> Option<Self> {
-        Some(Self { protocols, client: extensions.remove::<OnUpgrade>()?, handshake })
+        let switch = extensions.remove::<Switch>().and_then(|switch| switch.take());
+        let client = match switch {
+            Some(switched) => Client::Http1(switched),
+            None => Client::Http2(extensions.remove::<OnUpgrade>()?),
+        };
+        Some(Self { protocols, client, handshake })
     }
 
     /// Whether a 101 with these fields is what was asked for.
@@ -63,12 +85,12 @@ impl Wanted {
     }
 
     /// Joins both sides until both have ended, or nothing moved for `idle`. Returns the bytes to upstream and to client.
-    pub(crate) async fn join(self, upstream: OnUpgrade, idle: Duration) -> io::Result<(u64, u64)> {
-        let (client, upstream) = tokio::try_join!(self.client, upstream).map_err(io::Error::other)?;
+    pub(crate) async fn join(self, upstream: Switched, idle: Duration) -> io::Result<(u64, u64)> {
+        let client = self.client.stream().await?;
         let clock = Arc::new(Clock::start());
         let turns = if self.handshake.is_some() { TURNS } else { 0 };
         let mut client = Watched::new(client, &clock, turns);
-        let mut upstream = Watched::new(upstream, &clock, 0);
+        let mut upstream = Watched::new(Box::new(upstream), &clock, 0);
         tokio::select! {
             copied = copy_bidirectional(&mut client, &mut upstream) => copied,
             () = clock.silence(idle) => {
@@ -107,7 +129,7 @@ impl Clock {
 }
 
 struct Watched {
-    stream: TokioIo<Upgraded>,
+    stream: Box<dyn Duplex>,
     clock: Arc<Clock>,
     /// Left of [`TURNS`]; none for a stream that is a connection of its own.
     turns: u8,
@@ -115,8 +137,8 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(stream: Upgraded, clock: &Arc<Clock>, turns: u8) -> Self {
-        Self { stream: TokioIo::new(stream), clock: Arc::clone(clock), turns, has_ended: false }
+    fn new(stream: Box<dyn Duplex>, clock: &Arc<Clock>, turns: u8) -> Self {
+        Self { stream, clock: Arc::clone(clock), turns, has_ended: false }
     }
 
     /// At the end of what is read. hyper takes a stream that was reset with CANCEL, as a browser does that leaves, for one

@@ -98,6 +98,7 @@ const VENDORS: &[(&str, &[&str])] = &[
         ],
     ),
     // The admin listener is axum's but for its connections, which axum leaves without a deadline and a bound.
+    ("httparse", &["proxy/gateway/src/http1"]),
     ("hyper", &["proxy/gateway/src/", "proxy/control/src/admin/connections.rs"]),
     ("axum", &["proxy/control/src/"]),
     ("maud", &["proxy/control/src/dashboard"]),

@@ -1,21 +1,19 @@
 //! A client that speaks HTTP/1.
 
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 
-use http::StatusCode;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use super::stages::{Stage, until_done, until_draining};
 use super::{Broken, Connection, answer};
+use crate::answer::Own;
+use crate::body::ResponseBody;
 use crate::guard::RefusedReason;
-
-/// Most fields of one HTTP/1 request for which hyper needs no memory but its stack.
-const FIELDS_ON_STACK: usize = 100;
+use crate::http1::server::{Client, HeadLimits, Unread};
 
 /// To a client that takes too long over its head (RFC 9110 15.5.9).
 const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
@@ -29,43 +27,66 @@ pub(super) async fn serve<S>(connection: &Arc<Connection>, stream: S) -> Result<
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let served_by = Arc::clone(connection);
-    let service = service_fn(move |request| answer(&served_by, request));
     let limits = connection.limits();
-    let mut builder = http1::Builder::new();
-    builder.preserve_header_case(true).max_header_size(limits.head_bytes + limits.target_bytes);
-    if limits.fields != FIELDS_ON_STACK {
-        builder.max_headers(limits.fields);
+    let heads = HeadLimits {
+        fields_bytes: limits.head_bytes,
+        target_bytes: limits.target_bytes,
+        fields: limits.fields,
+    };
+    let client = Client::new(Box::new(stream));
+    let outcome = {
+        let refuse = |unread| refuse(connection, unread);
+        let mut served = pin!(client.serve(heads, |request| answer(connection, request), refuse));
+        match until_draining(connection, served.as_mut(), Connection::head_deadline).await {
+            Stage::Ended(ended) => return Ok(ended?),
+            Stage::HeadTooLate => None,
+            Stage::Draining | Stage::UsedUp => Some(drain(connection, &client, served).await),
+        }
+    };
+    match outcome {
+        Some(drained) => drained,
+        None => too_late(connection, &client).await,
     }
-    let mut served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    match until_draining(connection, Pin::new(&mut served), Connection::head_deadline).await {
-        Stage::Ended(ended) => return connection.note(ended),
-        Stage::HeadTooLate => return too_late(connection, served.into_parts().map(|parts| parts.io)).await,
-        Stage::Draining | Stage::UsedUp => {}
-    }
-    // A next request may be on its way, written before its client can know of the stop. It is answered, and the
-    // answer ends the connection.
+}
+
+/// A next request may be on its way, written before its client can know of the stop. It is answered, and the answer ends the
+/// connection.
+async fn drain<F>(
+    connection: &Connection,
+    client: &Client,
+    mut served: std::pin::Pin<&mut F>,
+) -> Result<(), Broken>
+where
+    F: Future<Output = Result<(), crate::http1::Error>>,
+{
     tokio::select! {
         biased;
-        ended = &mut served => return connection.note(ended),
+        ended = &mut served => return Ok(ended?),
         () = sleep(connection.latecomer()) => {}
     }
-    Pin::new(&mut served).graceful_shutdown();
-    until_done(connection, Pin::new(&mut served), 1).await
+    client.end_gracefully();
+    until_done(connection, served, 1).await
 }
 
 /// Who has begun a head is told that it was not waited for; who only rested is not.
-async fn too_late<S>(connection: &Connection, stream: Option<TokioIo<S>>) -> Result<(), Broken>
-where
-    S: AsyncWrite + Unpin,
-{
-    if connection.head_has_begun()
-        && let Some(stream) = stream
-    {
+async fn too_late(connection: &Connection, client: &Client) -> Result<(), Broken> {
+    if connection.head_has_begun() {
         connection.refused_unread(RefusedReason::HeadTimeout, StatusCode::REQUEST_TIMEOUT);
-        let mut stream = stream.into_inner();
-        stream.write_all(TOO_LATE).await?;
-        stream.shutdown().await?;
+        client.say_and_close(TOO_LATE).await?;
     }
     Err("no request in time".into())
+}
+
+/// The answer to a head that could not be read. What follows on the connection may be meant as a part of it (RFC 9112 11.2).
+fn refuse(connection: &Connection, unread: Unread) -> Response<ResponseBody> {
+    let (reason, status) = match unread {
+        Unread::Malformed => (RefusedReason::MalformedHead, StatusCode::BAD_REQUEST),
+        Unread::TargetTooLong => (RefusedReason::TargetTooLong, StatusCode::URI_TOO_LONG),
+        Unread::TooLong => (RefusedReason::HeadTooLong, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+    };
+    connection.refused_unread(reason, status);
+    let own = Own::new(status, reason.as_str());
+    let mut response = own.head().map(|()| ResponseBody::own(own.text()));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }

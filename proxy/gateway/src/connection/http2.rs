@@ -1,9 +1,10 @@
 //! A client that speaks HTTP/2.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Request, Response};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::stages::{Stage, until_done, until_draining};
 use super::{Broken, Connection, answer};
 use crate::body::ResponseBody;
+use crate::http1::Incoming;
 
 /// How many times [`LATECOMER`] an HTTP/2 client may rest before its connection is closed in a drain: what it has not
 /// opened a window for waits unseen.
@@ -32,7 +34,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let served_by = Arc::clone(connection);
-    let service = service_fn(move |request| answer(&served_by, request));
+    let service = service_fn(move |request: Request<_>| {
+        let answering = answer(&served_by, request.map(Incoming::Http2));
+        async move { Ok::<_, Infallible>(answering.await) }
+    });
     let served = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -43,10 +48,10 @@ where
         .max_header_list_size(u32::try_from(connection.limits().head_bytes).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), service);
     let mut served = std::pin::pin!(served);
-    let stage = until_draining(connection, served.as_mut(), Connection::rest_deadline).await;
-    if let Stage::Ended(ended) = stage {
-        return Ok(ended?);
-    }
+    let stage = match until_draining(connection, served.as_mut(), Connection::rest_deadline).await {
+        Stage::Ended(ended) => return Ok(ended?),
+        other => other,
+    };
     // GOAWAY: streams that are open end, no new ones begin.
     served.as_mut().graceful_shutdown();
     until_done(connection, served, HTTP2_QUIET).await?;
@@ -58,7 +63,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// What hyper's HTTP/1 server sees to and its HTTP/2 server does not: no body for HEAD, no waiting for a client that takes
+/// What our HTTP/1 server sees to and hyper's of HTTP/2 does not: no body for HEAD, no waiting for a client that takes
 /// nothing. Nor do clients of gRPC get words of our own, for they go by the status.
 pub(super) fn fit(
     mut response: Response<ResponseBody>,

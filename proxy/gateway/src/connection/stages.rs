@@ -13,8 +13,8 @@ use super::{Broken, Connection};
 use crate::lazy_sleep::LazySleep;
 
 /// How the first part of a connection ended.
-pub(super) enum Stage {
-    Ended(hyper::Result<()>),
+pub(super) enum Stage<E> {
+    Ended(Result<(), E>),
     Draining,
     HeadTooLate,
     /// It has carried as many requests as it may.
@@ -25,13 +25,13 @@ pub(super) enum Stage {
 pub(super) type Deadline = fn(&Connection) -> Option<Instant>;
 
 /// Serves until the connection ends, the drain begins, it has carried enough, or the client owes a request for too long.
-pub(super) async fn until_draining<C>(
+pub(super) async fn until_draining<C, E>(
     connection: &Connection,
     mut served: Pin<&mut C>,
     deadline: Deadline,
-) -> Stage
+) -> Stage<E>
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
 {
     let mut stop = std::pin::pin!(stop(connection.draining.clone()));
     let mut head = LazySleep::new(connection.opened + connection.limits().head_timeout);
@@ -51,7 +51,7 @@ where
         if connection.is_used_up.load(Ordering::Relaxed) {
             return Poll::Ready(Stage::UsedUp);
         }
-        poll_head(connection, &mut head, deadline, cx)
+        poll_head(connection, &mut head, deadline, cx).map(|()| Stage::HeadTooLate)
     })
     .await
 }
@@ -62,29 +62,30 @@ fn poll_head(
     timer: &mut LazySleep,
     deadline: Deadline,
     cx: &mut Context<'_>,
-) -> Poll<Stage> {
+) -> Poll<()> {
     let Some(until) = deadline(connection) else { return Poll::Pending };
     if timer.poll_until(cx, until).is_pending() {
         return Poll::Pending;
     }
     // A client that still takes the last answer, however slowly, owes nothing yet.
     if !connection.stream.is_stalled() {
-        return Poll::Ready(Stage::HeadTooLate);
+        return Poll::Ready(());
     }
     let now = Instant::now();
     connection.is_idle_since(now);
-    timer.poll_until(cx, now + connection.limits().keep_alive).map(|()| Stage::HeadTooLate)
+    timer.poll_until(cx, now + connection.limits().keep_alive)
 }
 
 /// The last requests of a connection. When for some time there is none, and the client has taken all there was, one that
 /// does not close is not waited for.
-pub(super) async fn until_done<C>(
+pub(super) async fn until_done<C, E>(
     connection: &Connection,
     mut served: Pin<&mut C>,
     quiet: u32,
 ) -> Result<(), Broken>
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
+    Broken: From<E>,
 {
     let mut quiet_for = 0;
     while quiet_for < quiet {

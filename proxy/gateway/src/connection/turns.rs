@@ -150,17 +150,6 @@ impl Connection {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1 >= most
     }
 
-    /// Counts a request that hyper refused, and answered itself.
-    pub(super) fn note(&self, ended: hyper::Result<()>) -> Result<(), Broken> {
-        if let Err(error) = &ended
-            && error.is_parse()
-        {
-            let (reason, status) = refused_by_hyper(error);
-            self.refused_unread(reason, status);
-        }
-        Ok(ended?)
-    }
-
     /// Counts and logs a request whose head could not be read.
     pub(super) fn refused_unread(&self, reason: RefusedReason, status: StatusCode) {
         self.shared.metrics.refused(self.worker, reason);
@@ -169,18 +158,6 @@ impl Connection {
         entry.status = status.as_u16();
         entry.banyan_reason = Some(reason.as_str());
         log.write(entry);
-    }
-}
-
-/// The reason, and the status that hyper has answered with. It tells a target beyond 64 KiB from a head that is too long
-/// by nothing but its text.
-fn refused_by_hyper(error: &hyper::Error) -> (RefusedReason, StatusCode) {
-    if !error.is_parse_too_large() {
-        (RefusedReason::MalformedHead, StatusCode::BAD_REQUEST)
-    } else if error.to_string() == "URI too long" {
-        (RefusedReason::TargetTooLong, StatusCode::URI_TOO_LONG)
-    } else {
-        (RefusedReason::HeadTooLong, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     }
 }
 

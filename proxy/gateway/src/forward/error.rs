@@ -9,8 +9,8 @@ use crate::answer::Own;
 use crate::body::BodyError;
 use crate::breaker::Stopped;
 use crate::connect::ConnectError;
+use crate::http1::{self, StreamError};
 use crate::metrics::Failure;
-use crate::upstream_io::is_endless;
 
 /// Why there is no answer from the upstream.
 #[derive(Debug)]
@@ -32,9 +32,7 @@ pub(crate) enum ForwardError {
     /// The body is longer than the route takes.
     UploadTooLong,
     /// The connection ended, or nonsense came, before the head of an answer.
-    Upstream(hyper::Error),
-    /// The answer has a transfer coding besides a single `chunked`.
-    UnknownCoding,
+    Upstream(StreamError),
     /// Interim answers without end.
     NoHead,
 }
@@ -50,9 +48,8 @@ impl fmt::Display for ForwardError {
             Self::UploadIdle => write!(out, "the client stopped sending"),
             Self::UploadBroken => write!(out, "the client broke off its request"),
             Self::UploadTooLong => write!(out, "the body is too long"),
-            Self::UnknownCoding => write!(out, "the answer has a transfer coding that is not `chunked`"),
             Self::NoHead => write!(out, "too many interim answers"),
-            Self::Upstream(error) => match error.source() {
+            Self::Upstream(error) => match error.cause().and_then(std::error::Error::source) {
                 Some(source) => write!(out, "{error}: {source}"),
                 None => write!(out, "{error}"),
             },
@@ -80,8 +77,8 @@ impl ForwardError {
             Self::UploadIdle => Own::new(StatusCode::REQUEST_TIMEOUT, "upload-idle"),
             Self::UploadBroken => Own::new(StatusCode::BAD_REQUEST, "upload-broken"),
             Self::UploadTooLong => Own::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-long"),
-            Self::UnknownCoding | Self::NoHead => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
-            Self::Upstream(error) if error.is_parse() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
+            Self::NoHead => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
+            Self::Upstream(error) if error.is_malformed() => Own::new(StatusCode::BAD_GATEWAY, "bad-answer"),
             Self::Upstream(_) => Own::new(StatusCode::BAD_GATEWAY, "upstream-reset"),
         }
     }
@@ -99,8 +96,8 @@ impl ForwardError {
             Self::Connect(ConnectError::Timeout) => Failure::ConnectTimeout,
             Self::Connect(ConnectError::Exhausted) => Failure::Exhausted,
             Self::Timeout => Failure::Timeout,
-            Self::UnknownCoding | Self::NoHead => Failure::BadAnswer,
-            Self::Upstream(error) if error.is_parse() => Failure::BadAnswer,
+            Self::NoHead => Failure::BadAnswer,
+            Self::Upstream(error) if error.is_malformed() => Failure::BadAnswer,
             Self::Upstream(_) => Failure::Reset,
         })
     }
@@ -108,13 +105,13 @@ impl ForwardError {
 
 impl ForwardError {
     pub(super) fn ended_before_answer(&self) -> bool {
-        matches!(self, Self::Upstream(error) if !error.is_parse())
+        matches!(self, Self::Upstream(error) if !error.is_malformed())
     }
 
     /// The upstream did not begin with the request, and says so: a stream refused, or above the last one of a GOAWAY
     /// (RFC 9113 8.7).
     pub(super) fn was_refused(&self) -> bool {
-        let Self::Upstream(error) = self else { return false };
+        let Self::Upstream(StreamError::Http2(error)) = self else { return false };
         let cause = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
         cause.is_some_and(|cause| {
             let is_refusal = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
@@ -136,14 +133,18 @@ impl ForwardError {
     }
 }
 
-impl From<hyper::Error> for ForwardError {
-    fn from(error: hyper::Error) -> Self {
-        let source = error.source();
-        match source.and_then(|source| source.downcast_ref::<BodyError>()) {
+impl From<StreamError> for ForwardError {
+    fn from(error: StreamError) -> Self {
+        let of_body = match &error {
+            StreamError::Http1(http1::Error::Endless) => return Self::NoHead,
+            StreamError::Http1(http1::Error::Upload(error)) => Some(&**error),
+            StreamError::Http1(_) => None,
+            StreamError::Http2(error) => error.source().and_then(|source| source.downcast_ref::<BodyError>()),
+        };
+        match of_body {
             Some(BodyError::Idle) => Self::UploadIdle,
             Some(BodyError::Sender(_)) => Self::UploadBroken,
             Some(BodyError::TooLong) => Self::UploadTooLong,
-            None if source.is_some_and(is_endless) => Self::NoHead,
             None => Self::Upstream(error),
         }
     }

@@ -1,12 +1,12 @@
 //! A request in the form of the version it goes out in. It is kept in that of HTTP/1.1.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
 
 use crate::body::RequestBody;
 
-/// hyper sends no body with GET and HEAD unless a field says that there is one.
+/// A body without a length goes out in chunks, also with GET and HEAD.
 pub(crate) fn frame(request: &mut Request<RequestBody>) {
     let has_body = !matches!(request.body(), RequestBody::Empty);
     if has_body && !request.headers().contains_key(CONTENT_LENGTH) {
@@ -29,24 +29,4 @@ pub(crate) fn to_http2(request: &mut Request<RequestBody>, is_secure: bool, auth
     parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
     // The guard has let pass only what makes a URI.
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-}
-
-/// A request that came back as it would have gone out.
-pub(super) fn to_http1(mut request: Request<RequestBody>) -> Request<RequestBody> {
-    if request.version() == Version::HTTP_11 {
-        return request;
-    }
-    *request.version_mut() = Version::HTTP_11;
-    let parts = std::mem::take(request.uri_mut()).into_parts();
-    let host = parts.authority.and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
-    *request.uri_mut() = parts.path_and_query.map(Uri::from).unwrap_or_default();
-    let headers = request.headers_mut();
-    if let Some(host) = host {
-        headers.insert(HOST, host);
-    }
-    if headers.contains_key(TE) {
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
-    frame(&mut request);
-    request
 }

@@ -46,7 +46,9 @@ fn forwarded(lines: &[(&str, &str)], from: &str, trusted: &[&str]) -> HeaderMap 
 
 fn prepare(onward: &Onward<'_>, headers: &mut HeaderMap) {
     let (seen, host) = (Seen::in_request(headers), headers.get("host").cloned());
-    onward.prepare(headers, seen, host.as_ref());
+    if let Some(added) = onward.prepare(headers, seen, host.as_ref()).added {
+        added.put_into(onward.peer, headers);
+    }
 }
 
 fn line<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
@@ -327,7 +329,7 @@ fn an_invalid_trace_is_begun_anew() {
             forwarded(&[("host", "h"), ("traceparent", given), ("tracestate", "a=1")], "192.0.2.7", &[]);
         let begun = line(&headers, "traceparent");
         assert!(
-            super::trace::pass_or_begin(&mut headers.clone(), Seen::in_request(&headers)).as_str()
+            super::trace::pass_or_begin(&mut headers.clone(), Seen::in_request(&headers)).0.as_str()
                 == &begun[3..35],
             "{given}"
         );

@@ -9,11 +9,14 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Seen;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
 const LENGTH: usize = 55;
+
+/// A value begun here.
+pub(super) type Traceparent = [u8; LENGTH];
 
 /// The trace a request belongs to: 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,17 +34,27 @@ impl fmt::Debug for TraceId {
     }
 }
 
-/// The trace of a request; begins one, and forgets `tracestate`, when `traceparent` is absent, repeated or not valid.
-pub(super) fn pass_or_begin(headers: &mut HeaderMap, seen: Seen) -> TraceId {
-    if let Some(trace) = seen.has(Seen::TRACEPARENT).then(|| passed(headers)).flatten() {
-        return trace;
+/// The trace of a request; begins one, and forgets `tracestate`, when `traceparent` is absent, repeated or not valid. What
+/// is begun is yet to be added.
+pub(super) fn pass_or_begin(headers: &mut HeaderMap, seen: Seen) -> (TraceId, Option<Traceparent>) {
+    if seen.has(Seen::TRACEPARENT) {
+        if let Some(trace) = passed(headers) {
+            return (trace, None);
+        }
+        headers.remove(TRACEPARENT);
     }
-    let (trace, value) = begin();
-    headers.insert(TRACEPARENT, value);
     if seen.has(Seen::TRACESTATE) {
         headers.remove(TRACESTATE);
     }
-    trace
+    let (trace, value) = begin();
+    (trace, Some(value))
+}
+
+/// Puts one that was begun among the fields.
+pub(super) fn put(headers: &mut HeaderMap, value: Option<Traceparent>) {
+    let Some(value) = value else { return };
+    let value = HeaderValue::from_bytes(&value).expect("hexadecimal digits and hyphens");
+    headers.insert(TRACEPARENT, value);
 }
 
 fn passed(headers: &HeaderMap) -> Option<TraceId> {
@@ -80,14 +93,14 @@ fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-fn begin() -> (TraceId, HeaderValue) {
+fn begin() -> (TraceId, Traceparent) {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
     text[3..19].copy_from_slice(&digits(fastrand::u64(..)));
     // Never zero, which is no id.
     text[19..35].copy_from_slice(&digits(fastrand::u64(1..)));
     text[36..52].copy_from_slice(&digits(fastrand::u64(1..)));
     let id = TraceId(text[3..35].try_into().expect("32 bytes by their bounds"));
-    (id, HeaderValue::from_bytes(&text).expect("hexadecimal digits and hyphens"))
+    (id, text)
 }
 
 /// A number in hexadecimal, all digits at once: each four bits are moved into a byte of their own.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::Either;
 use http::{Request, Response, Version};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
 
 use super::{Idle, Slot};
 use crate::body::RequestBody;
+use crate::forwarding::Lines;
+use crate::http1::upstream::{Connection, Interim};
+use crate::http1::{Incoming, StreamError, Switched};
 use crate::shadow::Said;
 use crate::streams::Stream;
 
@@ -24,12 +24,16 @@ pub(crate) struct Lease {
 
 /// What a request is given to.
 pub(super) enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(Connection),
     Http2(Stream),
 }
 
-/// Without an answer, the request comes back if nothing of it was sent.
-pub(crate) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+/// Why there is no answer.
+pub(crate) struct Unanswered {
+    pub(crate) error: StreamError,
+    /// Nothing of the request was sent: it is as it was.
+    pub(crate) is_unsent: bool,
+}
 
 impl Lease {
     pub(super) fn new(sender: Sender, home: usize, slot: Arc<Slot>) -> Self {
@@ -37,8 +41,8 @@ impl Lease {
     }
 
     pub(super) fn of(idle: Idle) -> Self {
-        let Idle { sender, home, slot, .. } = idle;
-        Self::new(Sender::Http1(sender), home, slot)
+        let Idle { connection, home, slot, .. } = idle;
+        Self::new(Sender::Http1(connection), home, slot)
     }
 
     /// In which a request must go out.
@@ -49,36 +53,56 @@ impl Lease {
         }
     }
 
-    pub(crate) fn send(
+    /// Sends a request, and waits for the head of its answer. It leaves its head behind with HTTP/1, and nothing with HTTP/2,
+    /// which takes no lines beside its fields. Interim answers are told of with HTTP/1 only: hyper keeps
+    /// those of HTTP/2 to itself.
+    pub(crate) async fn send(
         &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Sent> + Send + use<> {
+        request: &mut Request<RequestBody>,
+        added: Option<Lines<'_>>,
+        interim: Interim<'_>,
+    ) -> Result<Response<Incoming>, Unanswered> {
         match &mut self.sender {
-            Sender::Http1(sender) => Either::Left(sender.try_send_request(request)),
-            Sender::Http2(stream) => Either::Right(stream.sender().try_send_request(request)),
+            Sender::Http1(connection) => {
+                let answered = connection.send(request, added, interim).await;
+                answered.map_err(|(error, is_unsent)| Unanswered { error: error.into(), is_unsent })
+            }
+            Sender::Http2(stream) => {
+                let sent = std::mem::replace(request, Request::new(RequestBody::Empty));
+                // On the heap, so that requests with HTTP/1 do not carry the room for it.
+                let answered = Box::pin(stream.sender().try_send_request(sent)).await;
+                answered.map(|response| response.map(Incoming::Http2)).map_err(|mut failed| {
+                    let unsent = failed.take_message();
+                    let is_unsent = unsent.is_some();
+                    if let Some(unsent) = unsent {
+                        *request = unsent;
+                    }
+                    Unanswered { error: failed.into_error().into(), is_unsent }
+                })
+            }
         }
     }
 
-    /// From here to [`Self::has_answer`] what is read is counted, unless other answers come on the connection too.
-    pub(crate) fn expects_answer(&self) {
-        if matches!(self.sender, Sender::Http1(_)) {
-            self.slot.expects_answer();
-        }
-    }
-
-    /// A byte of the answer has come, as far as that can be told. Asked before [`Self::has_answer`].
+    /// A byte of the answer has come, as far as that can be told.
     pub(crate) fn has_heard(&self) -> bool {
-        self.slot.has_heard()
+        match &self.sender {
+            Sender::Http1(connection) => connection.has_heard(),
+            Sender::Http2(_) => false,
+        }
     }
 
-    pub(crate) fn has_answer(&self) {
-        self.slot.has_answer();
+    /// The stream behind a 101; `None` for one that is shared.
+    pub(crate) fn switched(&self) -> Option<Switched> {
+        match &self.sender {
+            Sender::Http1(connection) => Some(connection.switched()),
+            Sender::Http2(_) => None,
+        }
     }
 
     /// It can take another request. False when it is closed.
     pub(crate) async fn ready(&mut self) -> bool {
         match &mut self.sender {
-            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http1(connection) => connection.ready().await,
             Sender::Http2(_) => true,
         }
     }
@@ -101,7 +125,7 @@ impl Lease {
 
     /// `None` for one that is shared.
     pub(super) fn into_idle(self, since: Instant) -> Option<Idle> {
-        let Self { sender: Sender::Http1(sender), home, slot } = self else { return None };
-        Some(Idle { sender, home, since, slot })
+        let Self { sender: Sender::Http1(connection), home, slot } = self else { return None };
+        Some(Idle { connection, home, since, slot })
     }
 }

@@ -1,7 +1,7 @@
 //! How many connections are open to one target, and who waits for one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
@@ -10,11 +10,6 @@ use crate::shadow::Said;
 
 /// Most requests that wait for a connection to one target.
 const MAX_WAITERS: u32 = 1024;
-
-/// Most bytes that are read before whoever waits for a head has it. hyper takes heads of 408 KiB, and reads as much as its
-/// buffer has room for, 792 KiB seen, so that much of a body may come with the head. Beyond that these are interim
-/// answers, and an upstream that sends them without end would keep a worker busy with nothing else.
-const MAX_BEFORE_HEAD: usize = 4 << 20;
 
 /// Open connections and those who wait for one.
 #[derive(Default)]
@@ -68,8 +63,6 @@ pub(crate) struct Slot {
     is_for_copies: bool,
     honours_dry_runs: Said,
     is_upgraded: AtomicBool,
-    /// Bytes that may be read before the head of an answer; the largest number while there is no limit.
-    may_read: AtomicUsize,
 }
 
 impl Slot {
@@ -79,7 +72,6 @@ impl Slot {
             is_for_copies: false,
             honours_dry_runs: Said::default(),
             is_upgraded: AtomicBool::new(false),
-            may_read: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -87,26 +79,6 @@ impl Slot {
     pub(crate) fn uncounted() -> Arc<Self> {
         let line = Arc::new(Line { open: AtomicU32::new(1), ..Line::default() });
         Arc::new(Self::of(line))
-    }
-
-    /// From here to [`Self::has_answer`] what is read is counted.
-    pub(super) fn expects_answer(&self) {
-        self.may_read.store(MAX_BEFORE_HEAD, Ordering::Release);
-    }
-
-    pub(super) fn has_answer(&self) {
-        self.may_read.store(usize::MAX, Ordering::Release);
-    }
-
-    /// Something has been read since an answer is expected.
-    pub(super) fn has_heard(&self) -> bool {
-        self.may_read.load(Ordering::Acquire) < MAX_BEFORE_HEAD
-    }
-
-    /// Counts bytes that were read; false when they are too many.
-    pub(crate) fn may_have_read(&self, count: usize) -> bool {
-        let rest = |rest: usize| if rest == usize::MAX { Some(rest) } else { rest.checked_sub(count) };
-        self.may_read.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest).is_ok()
     }
 
     /// For which routes the other side said on this connection that it honours dry runs.

@@ -201,13 +201,12 @@ fn switch_protocols(
     decision: &Decision,
     seen: &mut Option<Seen>,
 ) -> Response<ResponseBody> {
-    let Some(wanted) = wanted else {
+    let (Some(wanted), Some(upstream)) = (wanted, answered.lease.switched()) else {
         exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
         exchange.upstream_failed(Failure::BadAnswer);
         return own(Own::new(StatusCode::BAD_GATEWAY, "bad-answer"), Some(exchange));
     };
-    let Answered { mut response, lease, place } = answered;
-    let upstream = hyper::upgrade::on(&mut response);
+    let Answered { response, lease, place } = answered;
     let (mut head, _) = response.into_parts();
     exchange.answered(head.status, place);
     *seen = Some(clean(&mut head, &exchange));

@@ -12,7 +12,6 @@ use banyan_routes::{Arm, ShadowWrites};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::time::timeout_at;
 
 use super::LiveShadow;
@@ -25,7 +24,7 @@ use super::witness::{Shadowed, head_size, is_event_stream};
 use crate::body::RequestBody;
 use crate::breaker::BreakerState;
 use crate::fallback::drain;
-use crate::forward::has_unknown_coding;
+use crate::http1::Incoming;
 use crate::metrics::ShadowResult;
 use crate::pool::{CopyError, Lease};
 use crate::room::Seat;
@@ -161,12 +160,10 @@ impl Question<'_> {
         lease: &mut Lease,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Failure> {
-        let request = in_version(request, lease.version(), self.server);
-        lease.expects_answer();
-        let sending = lease.send(request);
-        let sent = timeout_at(self.deadline, sending).await;
-        lease.has_answer();
-        match sent {
+        let mut request = in_version(request, lease.version(), self.server);
+        let mut interim = |_| ();
+        let sending = lease.send(&mut request, None, &mut interim);
+        match timeout_at(self.deadline, sending).await {
             Err(_) => {
                 lease.suspect();
                 Err(Failure::TimedOut)
@@ -174,7 +171,6 @@ impl Question<'_> {
             Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Err(Failure::Upgraded)
             }
-            Ok(Ok(response)) if has_unknown_coding(&response) => Err(Failure::BrokenAnswer),
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_)) => Err(Failure::BrokenAnswer),
         }

@@ -12,7 +12,7 @@ const SMALL: usize = 16 << 10;
 /// A piece this large is kept as it is. Smaller ones are copied, so that they do not hold on to the buffer they were read
 /// into.
 const LARGE: usize = 128 << 10;
-/// The most that hyper reads into one buffer: what a piece that is kept as it is may hold on to, and counts.
+/// The most that is read into one buffer, by hyper with HTTP/2: what a piece that is kept as it is may hold on to, and counts.
 const BUFFER: u64 = 408 << 10;
 /// Copied together up to here: room that a buffer made for more of it is not counted.
 const TAIL: usize = 64 << 10;

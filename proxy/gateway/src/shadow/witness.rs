@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, Method, StatusCode, Uri, request};
 use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::bounds::Portion;
 use super::capture::{Capture, Captured, Pieces};
 use super::{LiveShadow, Shadows, is_drawn};
 use crate::body::Progress;
+use crate::http1::{Incoming, Switch};
 use crate::metrics::ShadowResult;
 use crate::state::State;
 use crate::worker::InForce;
@@ -45,7 +45,7 @@ pub(super) struct Head {
     /// As the client wrote it.
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
-    /// hyper keeps the case of the names here.
+    /// The names of the fields as they were written are here.
     pub(super) extensions: Extensions,
 }
 
@@ -249,6 +249,7 @@ impl Head {
     fn of(parts: &request::Parts) -> Self {
         let mut extensions = parts.extensions.clone();
         extensions.remove::<hyper::upgrade::OnUpgrade>();
+        extensions.remove::<Switch>();
         Self {
             method: parts.method.clone(),
             uri: parts.uri.clone(),

@@ -15,11 +15,14 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Stamp, TlsError, pem_certificates, stamp_of};
+use crate::upstream_io::UpstreamIo;
+
+/// A stream to an upstream, with TLS.
+pub(crate) type SecureStream = TlsStream<UpstreamIo>;
 
 /// An upstream whose TLS cannot be used.
 #[derive(Debug)]
@@ -88,15 +91,12 @@ impl Secure {
     }
 
     /// Shakes hands, and says whether both sides chose HTTP/2.
-    pub(crate) async fn shake_hands<S>(
+    pub(crate) async fn shake_hands(
         &self,
         name: &Name,
-        stream: S,
+        stream: UpstreamIo,
         only_http1: bool,
-    ) -> io::Result<(TlsStream<S>, bool)>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    ) -> io::Result<(SecureStream, bool)> {
         let unusable = || io::Error::other("its files cannot be used");
         let connector = self.connector(only_http1).ok_or_else(unusable)?;
         let stream = connector.connect(name.0.clone(), stream).await?;

@@ -132,7 +132,7 @@ async fn a_connection_accepted_just_before_the_stop_is_served() {
     assert_eq!(proxy.drained(), Drained::Clean);
 }
 
-/// What hyper still holds for a client that takes it slowly belongs to the answer, though the upstream is done.
+/// What the server still holds for a client that takes it slowly belongs to the answer, though the upstream is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_waits_for_a_client_that_takes_its_answer_slowly() {
     const LENGTH: usize = 3 << 20;

@@ -110,8 +110,8 @@ async fn page() -> String {
          Two programs that read one message differently can be made to see different requests in it. So Banyan reads a\n\
          message strictly, and writes a new one: nothing is copied that frames a message. This page is made by a test, which\n\
          sends each case as bytes and looks at what reaches the upstream.\n\n\
-         - A status with a word: refused by Banyan, the word stands in `Banyan-Reason`. A bare status: the head could not be\n\
-         \x20 read at all. After either the connection is closed: what follows on it cannot be trusted.\n\
+         - A status with a word: refused by Banyan, the word stands in `Banyan-Reason`; `malformed-head` is a head that could\n\
+         \x20 not be read at all. Then the connection is closed: what follows on it cannot be trusted.\n\
          - `and on`: the connection served the next request. `closed`: it was closed without an answer.\n\
          - The last column is what the upstream got.\n",
     );

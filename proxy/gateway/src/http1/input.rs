@@ -1,0 +1,87 @@
+//! What was read of a stream and not yet used.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::buffers;
+
+/// Below this much room another buffer is begun.
+const LEAST: usize = 2 << 10;
+/// Room for the pieces of a body of which there is more.
+const MOST: usize = 64 << 10;
+
+#[derive(Default)]
+pub(super) struct Input {
+    pub(super) bytes: BytesMut,
+    /// The stream has ended.
+    pub(super) has_ended: bool,
+    /// The last read filled all the room there was.
+    was_full: bool,
+    /// The buffer is no longer one of the thread's.
+    is_own: bool,
+}
+
+impl Input {
+    /// Reads once; the number of bytes is 0 at the end of the stream. While it waits with nothing in hand it holds no
+    /// memory.
+    pub(super) fn poll_fill<S>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>>
+    where
+        S: AsyncRead + Unpin + ?Sized,
+    {
+        if self.has_ended {
+            return Poll::Ready(Ok(0));
+        }
+        self.make_room();
+        let room = self.bytes.capacity() - self.bytes.len();
+        let polled = pin!(stream.read_buf(&mut self.bytes)).poll(cx);
+        let Poll::Ready(read) = polled else {
+            return Poll::Pending;
+        };
+        let read = read?;
+        self.was_full = read == room;
+        self.has_ended = read == 0;
+        Poll::Ready(Ok(read))
+    }
+
+    fn make_room(&mut self) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers::take();
+            return;
+        }
+        let room = self.bytes.capacity() - self.bytes.len();
+        if self.was_full && self.bytes.is_empty() {
+            self.bytes.reserve(MOST);
+            self.is_own = true;
+        } else if room < LEAST {
+            self.bytes.reserve(self.bytes.len().clamp(8 << 10, MOST));
+            self.is_own = true;
+        }
+    }
+
+    /// Gives its memory back if it holds nothing.
+    pub(super) fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            self.was_full = false;
+            let buffer = std::mem::take(&mut self.bytes);
+            if !std::mem::take(&mut self.is_own) {
+                buffers::give(buffer);
+            }
+        }
+    }
+
+    /// Reads for somebody who waits with nothing in hand, and holds no memory meanwhile.
+    pub(super) fn poll_begin<S>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>>
+    where
+        S: AsyncRead + Unpin + ?Sized,
+    {
+        let polled = self.poll_fill(stream, cx);
+        if polled.is_pending() {
+            self.rest();
+        }
+        Poll::Ready(ready!(polled))
+    }
+}
