@@ -48,14 +48,13 @@ impl Input {
     }
 
     fn make_room(&mut self) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = buffers::take();
-            return;
-        }
         let room = self.bytes.capacity() - self.bytes.len();
         if self.was_full && self.bytes.is_empty() {
+            // There is more of it, and what was read may be in other hands, capacity and all.
             self.bytes.reserve(MOST);
             self.is_own = true;
+        } else if self.bytes.capacity() == 0 {
+            self.bytes = buffers::take();
         } else if room < LEAST {
             self.bytes.reserve(self.bytes.len().clamp(8 << 10, MOST));
             self.is_own = true;
