@@ -84,3 +84,24 @@ impl Input {
         Poll::Ready(ready!(polled))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::{Input, MOST};
+
+    /// A body whose pieces go elsewhere, capacity and all, was read 8 KiB at a time.
+    #[test]
+    fn what_is_there_is_read_in_large_pieces() {
+        let body = vec![7; 1 << 20];
+        let (mut stream, mut input, mut reads) = (&body[..], Input::default(), 0);
+        let mut turn = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Ok(1..)) = input.poll_fill(&mut stream, &mut turn) {
+            drop(input.bytes.split().freeze());
+            reads += 1;
+        }
+        assert!(input.has_ended);
+        assert!(reads <= body.len() / MOST + 2, "{reads} reads");
+    }
+}
