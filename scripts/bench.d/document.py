@@ -35,12 +35,20 @@ def write(reports):
 def merged(reports):
     """Of what several have measured, the last one's."""
     cases = {case["name"]: case for report in reports for case in report["cases"]}
-    one = {"machine": reports[0]["machine"], "versions": {}, "cases": list(cases.values())}
-    one["quick"] = any(report["quick"] for report in reports)
+    one = {"machine": reports[0]["machine"], "versions": {}, "cases": list(cases.values()), "runs": {"cases": [run_of(report) for report in reports if report["cases"]]}}
     for report in reports:
-        one["versions"] |= report["versions"]
-        one |= {part: report[part] for part in ("growth", "soak") if part in report}
+        one["versions"] |= report["versions"] if report["cases"] else {}
+        for part in ("growth", "soak"):
+            if part in report:
+                one[part], one["runs"][part] = report[part], [run_of(report)]
     return one
+
+
+def run_of(report):
+    """Where and when: what two runs have measured is not to be compared."""
+    facts = report["machine"]
+    quick = " **Short rounds, by `--quick`: they show that it works, not how fast.**" if report["quick"] else ""
+    return f"{facts['date']}, commit {facts['commit']}, load average {facts['load_before']} before.{quick}"
 
 
 def with_part(page, name, text):
@@ -52,12 +60,11 @@ def with_part(page, name, text):
 
 
 def machine(report):
+    if not report["cases"]:
+        return []
     facts, versions = report["machine"], report["versions"]
     names = [re.sub(r"^nginx version: |version | \d{4}/\d\d/\d\d -$", "", name) for name in versions.values()]
-    return [
-        f"{facts['date']}, commit {facts['commit']}: {facts['cores']} cores of an {facts['cpu']}, Linux {facts['kernel']},",
-        f"load average {facts['load_before']} before; {', '.join(names)}.",
-    ] + (["**Short rounds, by `--quick`: they show that it works, not how fast.**"] if report["quick"] else [])
+    return [f"{facts['cores']} cores of an {facts['cpu']}, Linux {facts['kernel']}; {', '.join(names)}.", "", *report["runs"]["cases"]]
 
 
 def reached(report):
@@ -141,7 +148,7 @@ def growth(report):
         return []
     grown = report["growth"]
     by_threads = grown["threads"]["by_threads"].values()
-    lines = table(
+    lines = report["runs"]["growth"] + [""] + table(
         ["worker threads", "requests/s", "CPU per request at 8 000 requests/s, µs"],
         [[row["threads"], f"{row['requests_per_second']:,}", row["cpu_us_at_8000_per_second"]] for row in by_threads],
     )
@@ -185,7 +192,7 @@ def soak(report):
             ", ".join(str(told[f"open_files_{when}"]) for when in ("settled", "most", "end", "after_load")),
         ],
     ]
-    return table(["", ""], rows)
+    return report["runs"]["soak"] + [""] + table(["", ""], rows)
 
 
 def table(heads, rows):

@@ -2,6 +2,7 @@
 
 import time
 
+import trial
 from browser import Window, chromium
 from trial import TOKEN, People, Site
 
@@ -15,93 +16,21 @@ LENGTH = 4.6
 PICTURES = [("board", "/", "light", 700), ("route", "/routes/orders-read?range=5m", "light", 800),
             ("shift", "/actions/shift?route=orders-read&percent=50", "dark", 620)]
 
-ROUTES = """\
-version = 1
+# The shop of the tests, calmer: nothing moved yet, fewer copies, nobody who plays tricks.
+CALMER = [("stores.orders", "stores.shop"), ('store   = "orders"', 'store   = "shop"'), ("percent = 12.5", "percent = 0"),
+          ("percent = 10       # raised by hand, see MIG-42", "percent = 0"), ("shadow  = {{ percent = 100 }}\nmeta", "shadow  = {{ percent = 20 }}\ncompare = {{ ignore = [\"/etag\"] }}\nmeta"),
+          ("shadow  = {{ percent = 100 }}", "shadow  = {{ percent = 20 }}"), ("<script>alert('owner')</script>", "team-catalog"),
+          ('ignore = ["/etag"] }}\n\n', 'ignore = ["/etag", "/items/*/price type"] }}\n\n')]
 
-[defaults]
-legacy = "monolith"
-sticky = ["header:x-user-id", "client-ip"]
 
-[upstreams]
-monolith = {{ targets = ["http://127.0.0.1:{legacy}"] }}
-orders   = {{ targets = ["http://127.0.0.1:{candidate}"] }}
-catalog  = {{ targets = ["http://127.0.0.1:{candidate}"] }}
-search   = {{ targets = ["http://127.0.0.1:{nobody}"], breaker = {{ error_percent = 50, window = "10s", min_requests = 10, open_for = "60s" }} }}
+def calmer(routes):
+    for told, calm in CALMER:
+        assert told in routes, f"no `{told}` in the routes of the tests"
+        routes = routes.replace(told, calm)
+    return routes
 
-[stores.shop]
-mode = "shared"
 
-[cohorts.checkout]
-percent = 0
-
-# What customers look up.
-[[route]]
-name    = "orders-read"
-path    = "/api/orders/*"
-methods = ["GET"]
-to      = "orders"
-percent = 0
-store   = "shop"
-shadow  = {{ percent = 20 }}
-compare = {{ ignore = ["/etag"] }}
-meta    = {{ owner = "team-orders", ticket = "MIG-42" }}
-
-[[route]]
-name    = "orders-write"
-path    = "/api/orders/*"
-methods = ["POST", "PUT"]
-to      = "orders"
-percent = 0
-store   = "shop"
-
-[[route]]
-name    = "catalog"
-path    = "/catalog/*"
-to      = "catalog"
-percent = 100
-store   = "shop"
-meta    = {{ owner = "team-catalog" }}
-
-[[route]]
-name     = "search"
-path     = "/search"
-methods  = ["GET"]
-to       = "search"
-percent  = 50
-fallback = {{ on = ["connect-error", "breaker-open"] }}
-
-[[route]]
-name    = "basket"
-path    = "/basket"
-methods = ["GET"]
-to      = "orders"
-cohort  = "checkout"
-
-[[route]]
-name    = "payment-page"
-path    = "/payment"
-methods = ["GET"]
-to      = "orders"
-cohort  = "checkout"
-
-[[route]]
-name    = "tickets"
-path    = "/api/tickets/{{id}}"
-methods = ["GET"]
-to      = "catalog"
-percent = 0
-shadow  = {{ percent = 20 }}
-compare = {{ ignore = ["/etag", "/items/*/price type"] }}
-
-[[route]]
-name = "reports"
-path = "/reports/*"
-
-[[route]]
-name   = "invoices-v1"
-path   = "/v1/invoices/*"
-retire = {{ link = "https://example.com/v2" }}
-"""
+ROUTES = calmer(trial.ROUTES)
 
 
 def main(binary, folder):
