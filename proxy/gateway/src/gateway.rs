@@ -400,7 +400,7 @@ impl Gateway {
         self.shared.sockets.close();
         self.shared.accepting.store(false, Ordering::Release);
         self.shared.workers.drain();
-        // pingora's accept loops end on their own threads; what they accept until then is served, too.
+        // The accept loops end on their own threads; what they accept until then is served, too.
         std::thread::sleep(Duration::from_millis(50));
         let left = self.shared.connections.wait_until_none(drain_timeout);
         self.close_access_log();

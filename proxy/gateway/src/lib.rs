@@ -3,7 +3,7 @@
 //! Floor plan, in the order a request travels:
 //!
 //! - `gateway`: the handle by which the rest of the program holds all of this.
-//! - `sockets`: what is listened on, also across processes. `server`: pingora's listeners, threads and shutdown.
+//! - `sockets`: what is listened on, also across processes. `server`: pingora's threads and shutdown, and what is accepted on them.
 //!   `worker`: what each thread holds for itself.
 //! - `connection`: one accepted stream: who may come in, which HTTP it speaks, and deadlines. `http1`: HTTP/1.1 on the wire. `limits`: how much a client may
 //!   take. `proxy_protocol`: whom a load balancer speaks for. `tls`: its certificates and handshake.

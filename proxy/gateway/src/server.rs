@@ -1,23 +1,26 @@
-//! pingora's listeners, threads and shutdown. Apart from the health checks, the only file that names it.
+//! pingora's threads and shutdown, and what is accepted on them. Apart from the health checks, the only file that names it.
+//!
+//! Accepting is our own: a socket is registered with the thread that serves it, and handed out in turn. pingora's listeners
+//! leave every socket with the thread that accepted it, which then wakes all others; and they read the clock at each wait.
 
-use std::future::poll_fn;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd as _;
-use std::pin::pin;
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::ServerApp;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::protocols::Stream;
-use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
-use pingora::services::Service as PingoraService;
-use pingora::services::listening::Service;
+use pingora::services::Service;
+use pingora_runtime::current_handle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::connection::serve_stream;
 use crate::forwarding::Scheme;
@@ -25,14 +28,19 @@ use crate::gateway::Shared;
 
 /// How long pingora sleeps after the stop, whether or not anything is in flight: longer than any drain. The process ends
 /// when the last connection has. A process that goes on, as tests do, must not see these threads end: pingora keeps
-/// runtimes by thread number, and would put the listeners of a later server on a runtime that is gone.
+/// runtimes by thread number, and would put the connections of a later server on a runtime that is gone.
 const AFTERLIFE: Duration = Duration::from_hours(24);
+
+/// How long nothing is accepted when the process has too many files open: the connection stays in the queue, and asking
+/// again at once would keep a thread busy with nothing else. nginx waits as long.
+const NO_ROOM: Duration = Duration::from_millis(500);
 
 /// Listens and serves on threads of its own until `stop` turns true; then closes the listeners and leaves
 /// the connections to the caller, who waits for them. Does not return before the process ends.
 pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>) {
+    let threads = shared.settings.threads.max(1);
     let conf = ServerConf {
-        threads: shared.settings.threads.max(1),
+        threads,
         work_stealing: false,
         grace_period_seconds: Some(AFTERLIFE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
@@ -50,51 +58,40 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: watch::Receiver<bool>) {
             return;
         }
     };
-    let mut service = Service::new("banyan".to_owned(), App(Arc::clone(shared)));
-    for address in shared.addresses.iter().chain(&shared.tls_addresses) {
-        // `http1` and hyper have buffers of their own.
-        let listener = ListenerConfig::tcp(address.to_string()).l4_buffer(L4BufferSettings::unbuffered());
-        service.add_listener(listener);
-    }
-    let sockets = sockets.into_iter().map(Some).collect();
-    server.add_service(Listening { service, shared: Arc::clone(shared), sockets });
+    let schemes = shared.addresses.iter().map(|_| Scheme::Http);
+    let schemes = schemes.chain(shared.tls_addresses.iter().map(|_| Scheme::Https));
+    let listeners = sockets.into_iter().zip(schemes).collect();
+    server.add_service(Listening { shared: Arc::clone(shared), listeners, threads });
     server.run(RunArgs { shutdown_signal: Box::new(Stop(stop)) });
 }
 
-/// pingora's listeners on sockets that are bound already. Left to itself, pingora binds an address that is taken for
-/// half a minute and then panics; and its own way of passing sockets goes by a path that anybody may write to, and ends
-/// the old process before the new one is known to work.
+/// Sockets that are bound already, and what is spoken on each.
 struct Listening {
-    service: Service<App>,
     shared: Arc<Shared>,
-    /// In the order of the addresses; taken at the start.
-    sockets: Vec<Option<TcpListener>>,
+    /// Taken at the start.
+    listeners: Vec<(StdListener, Scheme)>,
+    threads: usize,
 }
 
 #[async_trait]
-impl PingoraService for Listening {
-    async fn start_service(&mut self, fds: Option<ListenFds>, shutdown: ShutdownWatch, per_socket: usize) {
-        if let Some(fds) = &fds {
-            let addresses = self.shared.addresses.iter().chain(&self.shared.tls_addresses);
-            for (address, socket) in addresses.zip(&mut self.sockets) {
-                if let Some(socket) = socket.take() {
-                    // From here on it is pingora's, which closes it with its listener.
-                    fds.lock().add(address.to_string(), socket.into_raw_fd());
+impl Service for Listening {
+    async fn start_service(&mut self, _fds: Option<ListenFds>, shutdown: ShutdownWatch, _per_socket: usize) {
+        let workers = Arc::new(Workers { handles: handles(self.threads), next: AtomicUsize::new(0) });
+        let mut loops = JoinSet::new();
+        for (listener, scheme) in self.listeners.drain(..) {
+            // Registered now, so that what comes from here on is seen.
+            match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let (shared, workers) = (Arc::clone(&self.shared), Arc::clone(&workers));
+                    loops.spawn(accept_until(shutdown.clone(), shared, listener, scheme, workers));
                 }
+                Err(error) => tracing::error!(%error, "cannot wait for connections"),
             }
         }
-        let stopping = shutdown.clone();
-        let mut serving = pin!(PingoraService::start_service(&mut self.service, fds, shutdown, per_socket));
-        let mut is_told = false;
-        poll_fn(|cx| {
-            let polled = serving.as_mut().poll(cx);
-            // It waits for its accept loops, so they are there.
-            if polled.is_pending() && !std::mem::replace(&mut is_told, true) && !*stopping.borrow() {
-                self.shared.accepting.store(true, Ordering::Release);
-            }
-            polled
-        })
-        .await;
+        if !*shutdown.borrow() {
+            self.shared.accepting.store(true, Ordering::Release);
+        }
+        while loops.join_next().await.is_some() {}
     }
 
     fn name(&self) -> &'static str {
@@ -102,49 +99,102 @@ impl PingoraService for Listening {
     }
 }
 
-struct App(Arc<Shared>);
+/// The threads that serve, in turn.
+struct Workers {
+    handles: Vec<Handle>,
+    next: AtomicUsize,
+}
 
-#[async_trait]
-impl ServerApp for App {
-    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
-        if let Some(peer) = peer_of(&stream) {
-            let socket = stream.id();
-            if let Some(scheme) = self.scheme_of(&stream) {
-                serve_stream(Arc::clone(&self.0), stream, peer, scheme, socket).await;
-            } else {
-                tracing::warn!(client = %peer, "a connection came in by no listener: closed");
+impl Workers {
+    fn next(&self) -> &Handle {
+        &self.handles[self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len()]
+    }
+}
+
+/// One for each thread. pingora gives one of them at random.
+fn handles(threads: usize) -> Vec<Handle> {
+    let mut found = HashMap::with_capacity(threads);
+    while found.len() < threads {
+        let handle = current_handle();
+        found.entry(handle.id()).or_insert(handle);
+    }
+    found.into_values().collect()
+}
+
+async fn accept_until(
+    mut stopping: ShutdownWatch,
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    scheme: Scheme,
+    workers: Arc<Workers>,
+) {
+    tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stop| *stop) => {}
+        () = accept(&shared, &listener, scheme, &workers) => {}
+    }
+}
+
+async fn accept(shared: &Arc<Shared>, listener: &TcpListener, scheme: Scheme, workers: &Workers) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Err(error) = hand_over(workers, Arc::clone(shared), stream, peer, scheme) {
+                    tracing::debug!(client = %peer, %error, "a connection that cannot be used");
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                sleep(NO_ROOM).await;
             }
         }
-        None
     }
 }
 
-impl App {
-    /// What the listener speaks that accepted a stream. A listener on this very address counts before one on all.
-    fn scheme_of(&self, stream: &Stream) -> Option<Scheme> {
-        let Shared { addresses: plain, tls_addresses: tls, .. } = &*self.0;
-        if tls.is_empty() {
-            return Some(Scheme::Http);
-        }
-        let digest = stream.get_socket_digest()?;
-        let local = digest.local_addr().and_then(PeerAddress::as_inet)?;
-        let is_this = |listener: &SocketAddr| listener == local;
-        let is_any = |at: &SocketAddr| at.port() == local.port() && at.ip().is_unspecified();
-        let has = |list: &[SocketAddr], is_here: &dyn Fn(&SocketAddr) -> bool| list.iter().any(is_here);
-        match (has(tls, &is_this), has(plain, &is_this), has(tls, &is_any), has(plain, &is_any)) {
-            (true, ..) | (false, false, true, _) => Some(Scheme::Https),
-            (false, true, ..) | (false, false, false, true) => Some(Scheme::Http),
-            (false, false, false, false) => None,
-        }
+/// To the thread whose turn it is, which from then on hears of the socket itself.
+fn hand_over(
+    workers: &Workers,
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    scheme: Scheme,
+) -> io::Result<()> {
+    // Answers must not wait for the acknowledgement of the one before.
+    stream.set_nodelay(true)?;
+    let worker = workers.next();
+    if worker.id() == Handle::current().id() {
+        let socket = stream.as_raw_fd();
+        worker.spawn(serve_stream(shared, stream, peer, scheme, socket));
+        return Ok(());
     }
+    let stream = stream.into_std()?;
+    worker.spawn(async move {
+        let socket = stream.as_raw_fd();
+        match TcpStream::from_std(stream) {
+            Ok(stream) => serve_stream(shared, stream, peer, scheme, socket).await,
+            Err(error) => tracing::debug!(client = %peer, %error, "a connection that cannot be used"),
+        }
+    });
+    Ok(())
 }
 
-/// `None` when the client has already gone.
-fn peer_of(stream: &Stream) -> Option<SocketAddr> {
-    match stream.get_socket_digest()?.peer_addr()? {
-        PeerAddress::Inet(address) => Some(*address),
-        PeerAddress::Unix(_) => None,
-    }
+/// The client has gone, or its network has (accept(2)); the next may be well.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+        PermissionDenied,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+    )
 }
 
 /// The caller's stop instead of pingora's signal handlers: signals belong to the command.

@@ -21,7 +21,7 @@ impl Sockets {
                 Some(socket) => Ok(socket),
                 None => TcpListener::bind(address),
             };
-            // pingora takes it as it is, and must never wait in it.
+            // Nobody must ever wait in it.
             let ready = socket.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
             ready.map_err(|error| StartError::Bind { address: *address, error })
         };

@@ -1,7 +1,7 @@
 //! TLS on the way in: rustls with ring, TLS 1.2 and 1.3, HTTP/2 by ALPN.
 //!
 //! pingora brings a TLS listener of its own; it panics on a bad file and reads certificates once. So the listener is
-//! plain TCP to pingora, and the handshake is ours. Certificates are looked at again every few seconds: what a renewal
+//! plain TCP, and the handshake is ours. Certificates are looked at again every few seconds: what a renewal
 //! wrote is used for the next handshake, what cannot be used changes nothing and is logged.
 //!
 //! - `certificates`: files to keys, and which of them a server name gets. `secure`: TLS on the way out.

@@ -77,6 +77,7 @@ const IMPURE_WORDS: &[&str] = &[
 const VENDORS: &[(&str, &[&str])] = &[
     ("pingora", &["proxy/gateway/src/server.rs", "proxy/gateway/src/health.rs"]),
     ("pingora_load_balancing", &["proxy/gateway/src/health.rs"]),
+    ("pingora_runtime", &["proxy/gateway/src/server.rs"]),
     ("pingora_limits", &["proxy/gateway/src/targets.rs"]),
     ("rustls", &["proxy/gateway/src/tls", "proxy/cli/src/admin/authorities.rs"]),
     ("tokio_rustls", &["proxy/gateway/src/tls"]),
