@@ -19,11 +19,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
-use banyan_routes::{Arm, Decision, Reason};
-use http::request::Parts;
-
 use crate::forwarding::TraceId;
 use crate::gateway::AccessLogTarget;
+use crate::message::RequestHead;
+use banyan_routes::{Arm, Decision, Reason};
 use output::Output;
 
 /// Entries that may wait, about 1 KiB each.
@@ -75,11 +74,11 @@ pub(crate) struct Entry {
 impl Entry {
     /// What is known when a request begins: the rest is filled in as it is learned. A request refused before routing
     /// has no decision, and Banyan for its arm.
-    pub(crate) fn begin(parts: &Parts, host: &str, client: IpAddr, route: Arc<str>) -> Box<Self> {
+    pub(crate) fn begin(head: &RequestHead, host: &str, client: IpAddr, route: Arc<str>) -> Box<Self> {
         let mut entry = Self::unread(client, route);
-        entry.method = bounded(parts.method.as_str());
+        entry.method = bounded(head.method.as_str());
         entry.host = bounded(host);
-        entry.path = bounded(parts.uri.path());
+        entry.path = bounded(head.uri.path());
         entry
     }
 

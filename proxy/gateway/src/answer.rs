@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK, RETRY_AFTER};
-use http::{Response, StatusCode};
 
 use banyan_routes::Retire;
+
+use crate::message::AnswerHead;
 
 /// Says why Banyan answered instead of an upstream.
 pub(crate) const BANYAN_REASON: HeaderName = HeaderName::from_static("banyan-reason");
@@ -39,24 +41,23 @@ impl Own {
         Bytes::from(format!("{} {title}: {}\n", self.status.as_u16(), self.reason))
     }
 
-    pub(crate) fn head(self) -> Response<()> {
-        let mut head = Response::new(());
-        *head.status_mut() = self.status;
-        head.headers_mut().insert(BANYAN_REASON, HeaderValue::from_static(self.reason));
+    pub(crate) fn head(self) -> AnswerHead {
+        let mut head = AnswerHead::new(self.status);
+        head.fields.append(&BANYAN_REASON, &HeaderValue::from_static(self.reason));
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        head.headers_mut().insert(CONTENT_TYPE, text);
+        head.fields.append(&CONTENT_TYPE, &text);
         if let Some(seconds) = self.retry_after {
-            head.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            head.fields.append(&RETRY_AFTER, &HeaderValue::from(seconds));
         }
         head
     }
 }
 
 /// 410 for a route that is gone.
-pub(crate) fn gone(retire: &Retire) -> Response<()> {
+pub(crate) fn gone(retire: &Retire) -> AnswerHead {
     let mut head = Own::new(StatusCode::GONE, "retired").head();
     if let Some(link) = &retire.link {
-        head.headers_mut().insert(LINK, link.clone());
+        head.fields.insert(&LINK, link);
     }
     head
 }

@@ -19,14 +19,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::body::ResponseBody;
 use crate::forwarding::Scheme;
 use crate::gateway::Shared;
 use crate::http1::Incoming;
 use crate::lingering::{Lingering, StreamState};
+use crate::message::{Answer, RequestHead};
 use crate::serve;
 pub(crate) use turns::{Connection, Turn};
 
@@ -91,26 +91,27 @@ pub(crate) async fn serve_stream<S>(
 /// Answers one request of a connection.
 fn answer(
     connection: &Arc<Connection>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Response<ResponseBody>> + Send + use<> {
+    head: Box<RequestHead>,
+    body: Incoming,
+) -> impl Future<Output = Answer> + Send + use<> {
     let connection = Arc::clone(connection);
-    let is_http1 = request.version() < Version::HTTP_2;
-    let is_head = request.method() == Method::HEAD;
+    let is_http1 = head.version < Version::HTTP_2;
+    let is_head = head.method == Method::HEAD;
     let is_last = connection.has_its_last();
     if is_last && !is_http1 {
         connection.is_used_up.store(true, Ordering::Relaxed);
     }
-    let is_grpc = !is_http1 && http2::is_grpc(request.headers());
-    let answer = serve::answer(&connection, request);
+    let is_grpc = !is_http1 && http2::is_grpc(&head.fields);
+    let answer = serve::answer(&connection, head, body);
     async move {
-        let mut response = answer.await;
+        let mut answer = answer.await;
         if !is_http1 {
-            response = http2::fit(response, is_head, is_grpc);
+            answer = http2::fit(answer, is_head, is_grpc);
         }
         let ends = is_http1 && (is_last || connection.is_draining());
-        if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if ends && answer.head.status != StatusCode::SWITCHING_PROTOCOLS {
+            answer.head.fields.insert(&CONNECTION, &HeaderValue::from_static("close"));
         }
-        response
+        answer
     }
 }

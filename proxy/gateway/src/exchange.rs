@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use banyan_routes::{Arm, Decision, FallbackCause};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use crate::access_log::Entry;
 use crate::answer::{FELL_BACK, Own};
@@ -13,6 +13,7 @@ use crate::body::Progress;
 use crate::connection::{Connection, Turn};
 use crate::forward::Trail;
 use crate::forwarding::Identity;
+use crate::message::AnswerHead;
 use crate::metrics::{Failure, ShadowResult};
 use crate::pool::Lease;
 use crate::room::Seat;
@@ -150,10 +151,10 @@ impl Exchange {
     }
 
     /// The head of the upstream's answer, as it came.
-    pub(crate) fn sees_head(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn sees_head(&mut self, head: &AnswerHead) {
         let Some(witness) = &mut self.witness else { return };
         let Some(shadow) = &self.state.route(self.decision.route).shadow else { return };
-        if witness.sees_head(shadow, status, headers) {
+        if witness.sees_head(shadow, head) {
             self.copy();
         }
     }

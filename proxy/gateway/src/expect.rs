@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::header;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
+
+use crate::message::Fields;
 
 /// How long a silent upstream may keep the client waiting (RFC 9110 10.1.1 lets a client give up, too).
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,8 +28,8 @@ pub(crate) struct Gate {
 pub(crate) struct Opener(Arc<Notify>);
 
 /// Whether the client waits for permission.
-pub(crate) fn is_expected(headers: &HeaderMap) -> bool {
-    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+pub(crate) fn is_expected(fields: &Fields) -> bool {
+    fields.get(&header::EXPECT).is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }
 
 pub(crate) fn gate() -> (Gate, Opener) {

@@ -43,7 +43,7 @@ pub(crate) fn cause(
 
 fn named(outcome: &Result<Answered, ForwardError>) -> Option<FallbackCause> {
     Some(match outcome {
-        Ok(answered) => FallbackCause::Status(answered.response.status()),
+        Ok(answered) => FallbackCause::Status(answered.head.status),
         Err(
             ForwardError::Busy
             | ForwardError::Connect(
@@ -76,9 +76,8 @@ pub(crate) fn to_legacy(table: &RouteTable, decision: &Decision) -> Decision {
 
 /// Throws an answer away. A short one is read, so that its connection may serve another request; a long one costs it.
 pub(crate) fn discard(answered: Answered, upstream: &Arc<LiveUpstream>, worker: usize) {
-    let Answered { response, lease, place } = answered;
+    let Answered { mut body, lease, place, .. } = answered;
     upstream.left(place, worker);
-    let mut body = response.into_body();
     if body.size_hint().lower() > DRAIN_BYTES as u64 {
         return;
     }

@@ -11,21 +11,22 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{RewriteHost, Timeouts};
-use http::{Request, Response, StatusCode, Uri, Version, header};
+use http::{StatusCode, Uri, Version, header};
 use tokio::time::sleep_until;
 
 use crate::body::{Progress, RequestBody};
 use crate::breaker::{self, Verdict};
 use crate::connection::Connection;
 use crate::expect::Opener;
-use crate::forwarding::{Added, Peer};
+use crate::forwarding::Added;
 use crate::http1::Incoming;
+use crate::message::{AnswerHead, Fields, RequestHead};
 use crate::metrics::Failure;
 use crate::pool::{Lease, Unanswered};
 use crate::state::LiveUpstream;
 use crate::targets::Server;
 pub(crate) use error::ForwardError;
-pub(crate) use wire::{frame, to_http2};
+pub(crate) use wire::{Naming, frame, in_http2};
 
 /// Where a request goes, and how.
 pub(crate) struct Way<'s> {
@@ -38,7 +39,8 @@ pub(crate) struct Way<'s> {
 /// One request on its way to one upstream.
 #[expect(clippy::struct_excessive_bools, reason = "six facts, each by itself")]
 pub(crate) struct Outgoing {
-    request: Request<RequestBody>,
+    head: Box<RequestHead>,
+    body: RequestBody,
     /// What goes with it, and is not among its fields.
     added: Option<Added>,
     /// It may go out: nothing of it has been sent, or it may be sent again.
@@ -60,7 +62,8 @@ pub(crate) struct Outgoing {
 
 /// The head of an answer, and the connection its body comes on.
 pub(crate) struct Answered {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) head: AnswerHead,
+    pub(crate) body: Incoming,
     pub(crate) lease: Lease,
     /// The server that gave it: the request still counts as in flight there.
     pub(crate) place: usize,
@@ -103,19 +106,21 @@ impl Failures {
 impl Outgoing {
     /// The request as it goes out: HTTP/1.1, origin-form, framed anew.
     pub(crate) fn new(
-        mut request: Request<RequestBody>,
+        mut head: Box<RequestHead>,
+        body: RequestBody,
         added: Option<Added>,
         progress: Option<Arc<Progress>>,
         opener: Option<Opener>,
         has_side_effects: bool,
     ) -> Self {
-        *request.version_mut() = Version::HTTP_11;
-        frame(&mut request);
-        let has_body = matches!(request.body(), RequestBody::Client(_));
-        let is_safe = request.method().is_safe() && !has_side_effects;
-        let has_host = request.headers().contains_key(header::HOST);
+        head.version = Version::HTTP_11;
+        frame(&mut head.fields, &body);
+        let has_body = matches!(body, RequestBody::Client(_));
+        let is_safe = head.method.is_safe() && !has_side_effects;
+        let has_host = head.fields.contains(&header::HOST);
         Self {
-            request,
+            head,
+            body,
             added,
             is_ready: true,
             is_safe,
@@ -137,8 +142,13 @@ impl Outgoing {
         self.is_safe && !self.has_body
     }
 
+    /// What the upstream is told.
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.head.fields
+    }
+
     fn wants_upgrade(&self) -> bool {
-        self.request.headers().contains_key(header::UPGRADE)
+        self.head.fields.contains(&header::UPGRADE)
     }
 
     /// Not a byte of it reached an upstream, and nothing of its body was asked of the client.
@@ -149,7 +159,7 @@ impl Outgoing {
     /// Makes it as it was, for another upstream; `uri` where that one is asked for another.
     pub(crate) fn renew(&mut self, uri: Option<Uri>) {
         if let Some(uri) = uri {
-            *self.request.uri_mut() = uri;
+            self.head.uri = uri;
         }
         self.make_ready();
     }
@@ -158,7 +168,7 @@ impl Outgoing {
         self.is_ready |= !self.has_body;
         // One that was put in for the upstream before; a `rewrite` puts in its own.
         if !self.has_host {
-            self.request.headers_mut().remove(header::HOST);
+            self.head.fields.remove(&header::HOST);
         }
     }
 
@@ -232,11 +242,8 @@ impl Outgoing {
         if !std::mem::replace(&mut self.is_ready, false) {
             return Err(ForwardError::NoTarget);
         }
-        set_host(way.host, server, &mut self.request);
-        let peer = &way.connection.peer;
-        let mut copy = (lease.version() == Version::HTTP_2).then(|| Box::new(self.in_http2(server, peer)));
-        let request = copy.as_deref_mut().unwrap_or(&mut self.request);
-        let added = self.added.as_ref().map(|added| (added, peer));
+        set_host(way.host, server, &mut self.head.fields);
+        let added = self.added.as_ref().map(|added| (added, &way.connection.peer));
         let inflight = way.upstream.enter(place, worker);
         let opener = self.opener.as_ref();
         // The client gets no interim answers but `100 Continue`, which our server sends when the body is asked for.
@@ -245,49 +252,33 @@ impl Outgoing {
             (None, StatusCode::CONTINUE) => {}
             _ => way.connection.shared.metrics.informational_dropped(worker),
         };
-        let sending = lease.send(request, added, &mut interim);
+        let sending = lease.send(&self.head, &mut self.body, added, server.naming(), &mut interim);
         let answer = match &self.progress {
             None => way.head_in_time(sending, asked).await,
             Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await,
         };
         self.has_heard = lease.has_heard();
         match answer.inspect_err(|_| lease.suspect())? {
-            Ok(response) => {
+            Ok((head, body)) => {
                 inflight.hand_over();
-                Ok(Answered { response, lease, place })
+                Ok(Answered { head, body, lease, place })
             }
             Err(Unanswered { error, is_unsent }) => {
                 self.is_ready = is_unsent;
-                if let Some(copy) = copy.filter(|_| is_unsent) {
-                    *self.request.body_mut() = copy.into_body();
-                }
                 Err(ForwardError::from(error))
             }
         }
     }
-
-    /// A copy with all its fields, which takes the body with it.
-    fn in_http2(&mut self, server: &Server, peer: &Peer) -> Request<RequestBody> {
-        let mut copy = Request::new(std::mem::replace(self.request.body_mut(), RequestBody::Empty));
-        *copy.method_mut() = self.request.method().clone();
-        *copy.uri_mut() = self.request.uri().clone();
-        *copy.headers_mut() = self.request.headers().clone();
-        if let Some(added) = &self.added {
-            added.put_into(peer, copy.headers_mut());
-        }
-        to_http2(&mut copy, server.pool.is_secure(), &server.authority);
-        copy
-    }
 }
 
 /// The `Host` that an upstream sees.
-pub(crate) fn set_host(wanted: &RewriteHost, server: &Server, request: &mut Request<RequestBody>) {
+pub(crate) fn set_host(wanted: &RewriteHost, server: &Server, fields: &mut Fields) {
     let host = match wanted {
-        RewriteHost::Keep if request.headers().contains_key(header::HOST) => return,
-        RewriteHost::Keep | RewriteHost::Upstream => server.authority.clone(),
-        RewriteHost::Fixed(host) => host.clone(),
+        RewriteHost::Keep if fields.contains(&header::HOST) => return,
+        RewriteHost::Keep | RewriteHost::Upstream => &server.authority,
+        RewriteHost::Fixed(host) => host,
     };
-    request.headers_mut().insert(header::HOST, host);
+    fields.insert(&header::HOST, host);
 }
 
 impl Way<'_> {
@@ -334,7 +325,7 @@ impl Way<'_> {
 /// What an outcome says about the upstream.
 pub(crate) fn verdict(outcome: &Result<Answered, ForwardError>) -> Verdict {
     match outcome {
-        Ok(answered) if breaker::is_error(answered.response.status()) => Verdict::Bad,
+        Ok(answered) if breaker::is_error(answered.head.status) => Verdict::Bad,
         Ok(_) => Verdict::Good,
         Err(error) => match error.failure() {
             None | Some(Failure::NoTarget | Failure::BreakerOpen | Failure::Busy) => Verdict::Neither,

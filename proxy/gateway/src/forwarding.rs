@@ -28,31 +28,28 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE,
-    VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderName, HeaderValue, TE, UPGRADE, VIA,
 };
 use http::{StatusCode, Version};
 use ipnet::IpNet;
 
 use crate::guard::Refused;
+use crate::message::{Fields, Span};
 pub(crate) use added::{Added, Lines};
 use chain::Node;
 pub(crate) use chain::client_address;
 use removal::{has_option, remove_nominated};
 pub(crate) use seen::Seen;
-use seen::{condemned_of_answer, condemned_of_request};
+use seen::{remove_from_answer, remove_from_request};
 pub(crate) use trace::{TraceId, child_span};
 
-const BANYAN_HOP: HeaderName = HeaderName::from_static("banyan-hop");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static BANYAN_HOP: HeaderName = HeaderName::from_static("banyan-hop");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Most Banyans that one request passes.
 const MAX_HOPS: usize = 8;
-
-/// Most fields that a request gets on its way: room is made once.
-const MOST_ADDED: usize = 9;
 
 /// How one gateway signs what it forwards.
 pub(crate) struct Identity {
@@ -73,7 +70,7 @@ pub(crate) struct Peer {
 /// An element of `Forwarded` and what it was made from.
 struct Element {
     scheme: Scheme,
-    host: Option<HeaderValue>,
+    host: Option<Box<[u8]>>,
     value: HeaderValue,
 }
 
@@ -98,12 +95,18 @@ pub(crate) struct Onward<'c> {
 /// What the upstream is told of where a request came from and of the trace it belongs to.
 pub(crate) struct Told {
     pub(crate) trace_id: TraceId,
-    /// `X-Forwarded-Proto`.
-    pub(crate) scheme: Option<HeaderValue>,
-    /// `X-Forwarded-Host`.
-    pub(crate) host: Option<HeaderValue>,
+    pub(crate) said_by: SaidBy,
     /// What goes with the request and is not among its fields.
     pub(crate) added: Option<Added>,
+}
+
+/// Who says which scheme and host the client used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SaidBy {
+    /// Banyan, of the connection and of `Host`.
+    Us(Scheme, Option<Span>),
+    /// Whoever wrote `X-Forwarded-Proto` and `X-Forwarded-Host` of the request.
+    Fields,
 }
 
 impl Identity {
@@ -117,9 +120,9 @@ impl Identity {
     }
 
     /// Refuses a request that this gateway has already forwarded, or that passed too many gateways.
-    pub(crate) fn check_loop(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let lines = headers.get_all(BANYAN_HOP).iter();
-        let hops = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    pub(crate) fn check_loop(&self, fields: &Fields) -> Result<(), Refused> {
+        let lines = fields.get_all(&BANYAN_HOP);
+        let hops = lines.flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
         let mut count = 0;
         for hop in hops {
             count += 1;
@@ -138,17 +141,15 @@ impl Peer {
         Self { address, for_list, node: Node::from(address), element: Mutex::default() }
     }
 
-    fn element(&self, scheme: Scheme, host: Option<&HeaderValue>) -> HeaderValue {
+    fn element(&self, scheme: Scheme, host: Option<&[u8]>) -> HeaderValue {
         let mut last = self.element.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = &*last
-            && (last.scheme, last.host.as_ref()) == (scheme, host)
+            && (last.scheme, last.host.as_deref()) == (scheme, host)
         {
             return last.value.clone();
         }
         let value = chain::element(&self.node, scheme, host);
-        // A copy: the value itself would keep the whole buffer it was read into.
-        let host = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
-        *last = Some(Element { scheme, host, value: value.clone() });
+        *last = Some(Element { scheme, host: host.map(Box::from), value: value.clone() });
         value
     }
 
@@ -162,51 +163,46 @@ fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
 }
 
 impl Onward<'_> {
-    /// Changes the fields of a request for the upstream. `seen` is what they are, `host` the one `Host` that the client
-    /// sent. What a request gets that tells nothing of its way here, or nothing any more, is not put among its fields: it
-    /// goes out as lines.
-    pub(crate) fn prepare(&self, headers: &mut HeaderMap, seen: Seen, host: Option<&HeaderValue>) -> Told {
+    /// Changes the fields of a request for the upstream. `seen` is what they are. What a request gets that tells nothing of its
+    /// way here, or nothing any more, is not put among its fields: it goes out as lines.
+    pub(crate) fn prepare(&self, fields: &mut Fields, seen: Seen) -> Told {
         let trusted = self.peer.is_trusted(self.trusted_proxies);
-        let hops = seen.has(Seen::HOP).then(|| joined(headers, &BANYAN_HOP, &self.identity.hop));
-        let takes_trailers = seen.has(Seen::TE) && takes_trailers(headers);
+        let hops = seen.has(Seen::HOP).then(|| joined(fields, &BANYAN_HOP, &self.identity.hop));
+        let takes_trailers = seen.has(Seen::TE) && takes_trailers(fields);
         if seen.has(Seen::CONNECTION) {
-            remove_nominated(headers);
+            remove_nominated(fields);
         }
         if seen.needs_removal() {
-            for name in condemned_of_request(headers, trusted) {
-                headers.remove(name);
-            }
+            remove_from_request(fields, trusted);
         }
         if self.version == Version::HTTP_2 {
-            join_cookies(headers);
-            keep_one_length(headers);
+            join_cookies(fields);
+            keep_one_length(fields);
         }
-        self.set_connection(headers, takes_trailers);
+        self.set_connection(fields, takes_trailers);
         if self.identity.via {
-            add_via(headers, self.version);
+            add_via(fields, self.version);
         }
-        let host = host.filter(|host| !host.is_empty());
-        let element = self.peer.element(self.scheme, host);
-        let (trace_id, traceparent) = trace::pass_or_begin(headers, seen);
+        let host = fields.span(&HOST).filter(|host| !fields.text(*host).is_empty());
+        let element = self.peer.element(self.scheme, host.map(|host| fields.text(host)));
+        let (trace_id, traceparent) = trace::pass_or_begin(fields, seen);
         let (is_begun, hop) = (hops.is_none() && !(trusted && seen.has(Seen::CLAIM)), &self.identity.hop);
         if is_begun {
-            let (scheme, host) = (self.scheme, host.cloned());
-            let added = Added { hop: hop.clone(), element, scheme, host: host.clone(), traceparent };
-            return Told { trace_id, scheme: Some(scheme.value()), host, added: Some(added) };
+            let added = Added { hop: hop.clone(), element, scheme: self.scheme, host, traceparent };
+            return Told { trace_id, said_by: SaidBy::Us(self.scheme, host), added: Some(added) };
         }
-        headers.reserve(MOST_ADDED);
-        headers.insert(BANYAN_HOP, hops.unwrap_or_else(|| hop.clone()));
+        fields.insert(&BANYAN_HOP, &hops.unwrap_or_else(|| hop.clone()));
         if trusted {
-            chain::complete(headers);
+            chain::complete(fields);
         }
-        let (scheme, host) = self.continue_forwarded(headers, &element, host);
-        trace::put(headers, traceparent);
-        Told { trace_id, scheme, host, added: None }
+        self.continue_forwarded(fields, &element, host);
+        trace::put(fields, traceparent);
+        Told { trace_id, said_by: SaidBy::Fields, added: None }
     }
 
-    fn set_connection(&self, headers: &mut HeaderMap, takes_trailers: bool) {
+    fn set_connection(&self, fields: &mut Fields, takes_trailers: bool) {
         if takes_trailers {
-            headers.insert(TE, HeaderValue::from_static("trailers"));
+            fields.insert(&TE, &HeaderValue::from_static("trailers"));
         }
         let options = match (&self.upgrade, takes_trailers) {
             (Some(_), true) => "upgrade, te",
@@ -214,30 +210,24 @@ impl Onward<'_> {
             (None, true) => "te",
             (None, false) => return,
         };
-        headers.insert(CONNECTION, HeaderValue::from_static(options));
+        fields.insert(&CONNECTION, &HeaderValue::from_static(options));
         if let Some(protocols) = &self.upgrade {
-            headers.insert(UPGRADE, protocols.clone());
+            fields.insert(&UPGRADE, protocols);
         }
     }
 
     /// Appends to what is left of what a trusted peer says, of which an untrusted one has nothing left. `-Proto` and `-Host` tell what the first proxy saw, so that they stay.
-    fn continue_forwarded(
-        &self,
-        headers: &mut HeaderMap,
-        element: &HeaderValue,
-        host: Option<&HeaderValue>,
-    ) -> (Option<HeaderValue>, Option<HeaderValue>) {
-        let for_list = joined(headers, &X_FORWARDED_FOR, &self.peer.for_list);
-        let forwarded = joined(headers, &FORWARDED, element);
-        headers.insert(X_FORWARDED_FOR, for_list);
-        headers.insert(FORWARDED, forwarded);
-        let scheme = headers.entry(X_FORWARDED_PROTO).or_insert_with(|| self.scheme.value()).clone();
-        let host = match (headers.entry(X_FORWARDED_HOST), host) {
-            (Entry::Occupied(said), _) => Some(said.get().clone()),
-            (Entry::Vacant(place), Some(host)) => Some(place.insert(host.clone()).clone()),
-            (Entry::Vacant(_), None) => None,
-        };
-        (Some(scheme), host)
+    fn continue_forwarded(&self, fields: &mut Fields, element: &HeaderValue, host: Option<Span>) {
+        let for_list = joined(fields, &X_FORWARDED_FOR, &self.peer.for_list);
+        let forwarded = joined(fields, &FORWARDED, element);
+        fields.insert(&X_FORWARDED_FOR, &for_list);
+        fields.insert(&FORWARDED, &forwarded);
+        if !fields.contains(&X_FORWARDED_PROTO) {
+            fields.append(&X_FORWARDED_PROTO, &self.scheme.value());
+        }
+        if let Some(host) = host.filter(|_| !fields.contains(&X_FORWARDED_HOST)) {
+            fields.append_copy(&X_FORWARDED_HOST, host);
+        }
     }
 }
 
@@ -256,83 +246,82 @@ impl Scheme {
 
 /// The protocols a client asks to change to: `Upgrade` of an HTTP/1.1 request whose `Connection` names it
 /// (RFC 9110 7.8). None for `h2c`, which RFC 9113 took back and which would smuggle requests past routing.
-pub(crate) fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
-    if version != Version::HTTP_11 || !has_option(headers, "upgrade") {
+pub(crate) fn wanted_upgrade(version: Version, fields: &Fields) -> Option<HeaderValue> {
+    if version != Version::HTTP_11 || !has_option(fields, "upgrade") {
         return None;
     }
-    let mut lines = headers.get_all(UPGRADE).iter();
+    let mut lines = fields.get_all(&UPGRADE);
     let protocols = lines.next()?;
     let is_plain = lines.next().is_none() && elements_of(protocols).all(|name| name != b"" && !is_h2c(name));
-    is_plain.then(|| protocols.clone())
+    HeaderValue::from_bytes(protocols).ok().filter(|_| is_plain)
 }
 
 /// Whether an answer changes to a protocol that was asked for; for a 101 otherwise, the answer is nonsense.
-pub(crate) fn is_wanted_switch(wanted: &HeaderValue, answer: &HeaderMap) -> bool {
-    let Some(chosen) = answer.get(UPGRADE) else { return false };
-    elements_of(chosen).all(|chosen| elements_of(wanted).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
+pub(crate) fn is_wanted_switch(wanted: &HeaderValue, answer: &Fields) -> bool {
+    let Some(chosen) = answer.get(&UPGRADE) else { return false };
+    elements_of(chosen)
+        .all(|chosen| elements_of(wanted.as_bytes()).any(|wanted| wanted.eq_ignore_ascii_case(chosen)))
 }
 
 /// Changes the fields of an answer for the client, and says what they were. A wanted 101 keeps its `Upgrade`.
 pub(crate) fn prepare_answer(
     status: StatusCode,
     version: Version,
-    headers: &mut HeaderMap,
+    fields: &mut Fields,
     identity: &Identity,
 ) -> Seen {
     // RFC 9112 6.3: the coding frames the answer, and the length lies. The body was read by the coding, and both were left.
-    let seen = Seen::in_answer(headers);
+    let seen = Seen::in_answer(fields);
     if seen.has(Seen::CODING) {
-        headers.remove(CONTENT_LENGTH);
+        fields.remove(&CONTENT_LENGTH);
     } else if seen.has(Seen::LENGTH) {
-        keep_one_length(headers);
+        keep_one_length(fields);
     }
-    let upgrade =
-        (status == StatusCode::SWITCHING_PROTOCOLS).then(|| headers.get(UPGRADE).cloned()).flatten();
+    let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
+    let upgrade = if is_switch { fields.get(&UPGRADE) } else { None };
+    let upgrade = upgrade.and_then(|protocol| HeaderValue::from_bytes(protocol).ok());
     if seen.has(Seen::CONNECTION) {
-        remove_nominated(headers);
+        remove_nominated(fields);
     }
     if seen.needs_removal() {
-        for name in condemned_of_answer(headers) {
-            headers.remove(name);
-        }
+        remove_from_answer(fields);
     }
     if let Some(protocol) = upgrade {
-        headers.insert(UPGRADE, protocol);
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        fields.insert(&UPGRADE, &protocol);
+        fields.insert(&CONNECTION, &HeaderValue::from_static("upgrade"));
     }
     if identity.via {
-        add_via(headers, version);
+        add_via(fields, version);
     }
     seen
 }
 
 /// RFC 9110 8.6: a length that is said several times is said once, and one that is none is not said at all. The body
 /// was read by it where there is one, and `5, 5` passes as it stands.
-fn keep_one_length(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+fn keep_one_length(fields: &mut Fields) {
     let is_plain = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let mut lines = fields.get_all(&CONTENT_LENGTH);
     match (lines.next(), lines.next()) {
         (None, _) => return,
-        (Some(only), None) if is_plain(only.as_bytes()) => return,
+        (Some(only), None) if is_plain(only) => return,
         _ => {}
     }
-    let said = headers.get_all(CONTENT_LENGTH).iter().flat_map(elements_of);
-    let mut said = said.map(<[u8]>::to_vec).collect::<Vec<_>>();
+    drop(lines);
+    let mut said: Vec<_> =
+        fields.get_all(&CONTENT_LENGTH).flat_map(elements_of).map(<[u8]>::to_vec).collect();
     said.dedup();
     match &said[..] {
         [length] if is_plain(length) => {
             let length = HeaderValue::from_bytes(length).expect("digits are visible ASCII");
-            headers.insert(CONTENT_LENGTH, length);
+            fields.insert(&CONTENT_LENGTH, &length);
         }
-        _ => {
-            headers.remove(CONTENT_LENGTH);
-        }
+        _ => fields.remove(&CONTENT_LENGTH),
     }
 }
 
 /// Elements of a list field: `websocket`, `foo/2`.
-fn elements_of(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+fn elements_of(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
 fn is_h2c(protocol: &[u8]) -> bool {
@@ -340,27 +329,27 @@ fn is_h2c(protocol: &[u8]) -> bool {
 }
 
 /// Only `trailers` of `TE` concerns the other side: codings are taken off here.
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(TE).iter();
-    lines.flat_map(elements_of).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+fn takes_trailers(fields: &Fields) -> bool {
+    fields.get_all(&TE).flat_map(elements_of).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// HTTP/2 clients may send one line per cookie; everybody else expects one for all (RFC 9113 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+fn join_cookies(fields: &mut Fields) {
+    let lines: Vec<&[u8]> = fields.get_all(&COOKIE).collect();
     if lines.len() > 1 {
         let all = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
-        headers.insert(COOKIE, all.expect("valid values with `; ` between them are valid"));
+        let all = all.expect("valid values with `; ` between them are valid");
+        fields.insert(&COOKIE, &all);
     }
 }
 
 /// All lines of a list field and one more element, as one line.
-fn joined(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> HeaderValue {
-    let lines = headers.get_all(name);
-    let length: usize = lines.iter().map(|line| line.len() + 2).sum();
+fn joined(fields: &Fields, name: &HeaderName, last: &HeaderValue) -> HeaderValue {
+    let lines = fields.get_all(name);
+    let length: usize = lines.clone().map(|line| line.len() + 2).sum();
     let mut text = BytesMut::with_capacity(length + last.len());
-    for line in lines.iter().filter(|line| !line.is_empty()) {
-        text.extend_from_slice(line.as_bytes());
+    for line in lines.filter(|line| !line.is_empty()) {
+        text.extend_from_slice(line);
         text.extend_from_slice(b", ");
     }
     text.extend_from_slice(last.as_bytes());
@@ -368,14 +357,14 @@ fn joined(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> HeaderV
 }
 
 /// RFC 9110 7.6.3. The version is the one in which the message arrived.
-fn add_via(headers: &mut HeaderMap, version: Version) {
+fn add_via(fields: &mut Fields, version: Version) {
     let hop = HeaderValue::from_static(match version {
         Version::HTTP_10 => "1.0 banyan",
         Version::HTTP_2 => "2 banyan",
         _ => "1.1 banyan",
     });
-    let via = if headers.contains_key(VIA) { joined(headers, &VIA, &hop) } else { hop };
-    headers.insert(VIA, via);
+    let via = if fields.contains(&VIA) { joined(fields, &VIA, &hop) } else { hop };
+    fields.insert(&VIA, &via);
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::forwarding::Seen;
 use crate::limits::Limits;
+use crate::message::RequestHead;
 
 /// No body is longer: 1 EiB. The end of one would be waited for for ever.
 const MAX_CONTENT_LENGTH: u64 = 1 << 60;
@@ -137,34 +137,34 @@ impl RefusedReason {
 }
 
 /// Checks how large a head is.
-pub(crate) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), Refused> {
-    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+pub(crate) fn check_size(head: &RequestHead, limits: &Limits) -> Result<(), Refused> {
+    let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
     if target.len() > limits.target_bytes {
         return Err(Refused::TargetTooLong);
     }
     // HTTP/2 clients may send one line per cookie, which become one.
-    let cookies = || parts.headers.get_all(COOKIE).iter().skip(1).count();
+    let cookies = || head.fields.get_all(&COOKIE).skip(1).count();
     let is_within = |fields: usize| fields <= limits.fields;
-    let count = parts.headers.len();
+    let count = head.fields.len();
     if is_within(count) || is_within(count - cookies()) { Ok(()) } else { Err(Refused::TooManyFields) }
 }
 
 /// Checks a head as it was read. `seen` is what its fields are.
-pub(crate) fn check(parts: &Parts, seen: Seen) -> Result<Accepted<'_>, Refused> {
+pub(crate) fn check(head: &RequestHead, seen: Seen) -> Result<Accepted<'_>, Refused> {
     // 501 and not 405 (RFC 9110 15.6.2): no resource here ever takes it.
-    if parts.method == Method::CONNECT {
+    if head.method == Method::CONNECT {
         return Err(Refused::Connect);
     }
     if seen.has(Seen::CODING) || seen.has(Seen::LENGTH) {
-        check_framing(parts)?;
+        check_framing(head)?;
     }
-    let target = target(parts)?;
-    let field = host_field(parts)?;
-    let host = match parts.uri.authority() {
+    let target = target(head)?;
+    let field = host_field(head)?;
+    let host = match head.uri.authority() {
         Some(authority) => checked_authority(authority.as_str())?,
         None => field,
     };
-    if parts.version == Version::HTTP_2 {
+    if head.version == Version::HTTP_2 {
         check_http2_host(host, field)?;
     }
     Ok(Accepted { host, target })
@@ -179,12 +179,12 @@ fn check_http2_host(host: &str, field: &str) -> Result<(), Refused> {
 }
 
 /// Makes an accepted head origin-form: the authority of an absolute target becomes `Host` (RFC 9112 3.2.2).
-pub(crate) fn to_origin_form(parts: &mut Parts) {
-    let Some(authority) = parts.uri.authority() else { return };
+pub(crate) fn to_origin_form(head: &mut RequestHead) {
+    let Some(authority) = head.uri.authority() else { return };
     let host = host_value(authority);
-    let target = slashed(&parts.uri);
-    parts.headers.insert(HOST, host);
-    parts.uri = Uri::from(target);
+    let target = slashed(&head.uri);
+    head.fields.insert(&HOST, &host);
+    head.uri = Uri::from(target);
 }
 
 fn host_value(authority: &Authority) -> HeaderValue {
@@ -271,27 +271,27 @@ impl fmt::Display for TargetProblem {
     }
 }
 
-fn check_framing(parts: &Parts) -> Result<(), Refused> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+fn check_framing(head: &RequestHead) -> Result<(), Refused> {
+    let mut codings = head.fields.get_all(&TRANSFER_ENCODING);
     if let Some(first) = codings.next() {
-        if parts.version == Version::HTTP_10 {
+        if head.version == Version::HTTP_10 {
             return Err(Refused::CodingInHttp10);
         }
         let is_alone = codings.next().is_none();
-        if !(is_alone && first.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-            return Err(coding_problem(parts));
+        if !(is_alone && first.eq_ignore_ascii_case(b"chunked")) {
+            return Err(coding_problem(head));
         }
     }
-    match parts.headers.get(CONTENT_LENGTH) {
+    match head.fields.get(&CONTENT_LENGTH) {
         Some(length) if is_absurd(length) => Err(Refused::LengthAbsurd),
         _ => Ok(()),
     }
 }
 
 /// Unknown when every element is a plain token and some are not `chunked` (501); else malformed (400).
-fn coding_problem(parts: &Parts) -> Refused {
-    let lines = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    let mut elements = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+fn coding_problem(head: &RequestHead) -> Refused {
+    let lines = head.fields.get_all(&TRANSFER_ENCODING);
+    let mut elements = lines.flat_map(|line| line.split(|&byte| byte == b','));
     let is_chunked = |element: &[u8]| element.eq_ignore_ascii_case(b"chunked");
     let (mut chunked, mut unknown) = (0, 0);
     let all_tokens = elements.all(|element| {
@@ -308,18 +308,18 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// The server has already refused what is no number.
-fn is_absurd(length: &HeaderValue) -> bool {
-    let number: Option<u64> = length.to_str().ok().and_then(|text| text.parse().ok());
+fn is_absurd(length: &[u8]) -> bool {
+    let number: Option<u64> = str::from_utf8(length).ok().and_then(|text| text.parse().ok());
     number.is_none_or(|number| number > MAX_CONTENT_LENGTH)
 }
 
-fn target(parts: &Parts) -> Result<Cow<'_, str>, Refused> {
-    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    if target == "*" && parts.method == Method::OPTIONS {
+fn target(head: &RequestHead) -> Result<Cow<'_, str>, Refused> {
+    let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if target == "*" && head.method == Method::OPTIONS {
         // Of HTTP/2 the scheme stands beside it.
         return Ok(Cow::Borrowed(target));
     }
-    match parts.uri.scheme_str() {
+    match head.uri.scheme_str() {
         Some("http" | "https") if !target.starts_with('/') => Ok(Cow::Owned(format!("/{target}"))),
         Some("http" | "https") => Ok(Cow::Borrowed(target)),
         Some(_) => Err(Refused::Target(TargetProblem::Scheme)),
@@ -330,17 +330,18 @@ fn target(parts: &Parts) -> Result<Cow<'_, str>, Refused> {
 }
 
 /// The `Host` field, or nothing where the protocol lets it be absent.
-fn host_field(parts: &Parts) -> Result<&str, Refused> {
-    let mut fields = parts.headers.get_all(HOST).iter();
+fn host_field(head: &RequestHead) -> Result<&str, Refused> {
+    let mut fields = head.fields.get_all(&HOST);
     let Some(field) = fields.next() else {
-        return if parts.version == Version::HTTP_11 { Err(Refused::HostMissing) } else { Ok("") };
+        return if head.version == Version::HTTP_11 { Err(Refused::HostMissing) } else { Ok("") };
     };
     if fields.next().is_some() {
         return Err(Refused::HostRepeated);
     }
-    let text = field.to_str().map_err(|_| Refused::HostMalformed(HostProblem::NotAscii))?;
+    let text = str::from_utf8(field).ok().filter(|text| text.is_ascii());
+    let text = text.ok_or(Refused::HostMalformed(HostProblem::NotAscii))?;
     // Empty says "the target has no authority" (RFC 9112 3.2): true of `*`, and of old clients.
-    let may_be_empty = parts.version == Version::HTTP_10 || parts.uri.path() == "*";
+    let may_be_empty = head.version == Version::HTTP_10 || head.uri.path() == "*";
     if text.is_empty() && may_be_empty {
         return Ok(text);
     }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use banyan_routes::HealthCheck;
 use futures_util::future::join_all;
 use http::header::{HOST, HeaderValue, USER_AGENT};
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::uri::PathAndQuery;
+use http::{Extensions, Method, StatusCode, Uri, Version};
 use pingora::ErrorType::{Custom, CustomCode};
 use pingora_load_balancing::discovery::ServiceDiscovery;
 use pingora_load_balancing::{Backend, Backends, health_check};
@@ -19,7 +19,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::body::RequestBody;
 use crate::connect::Opened;
-use crate::http1::Incoming;
+use crate::forward::in_http2;
+use crate::message::{Fields, RequestHead};
 use crate::metrics::UpstreamMetrics;
 use crate::pool::Slot;
 use crate::targets::{Server, Servers};
@@ -92,11 +93,11 @@ impl health_check::HealthCheck for Probe {
         let failed = |error: String| pingora::Error::explain(Custom("health"), error);
         let asked = timeout(self.check.timeout, self.ask(&target.addr.to_string())).await;
         let answer = asked.map_err(|_| failed("no answer in time".to_owned()))?;
-        let answer = answer.map_err(|error| failed(error.to_string()))?;
-        if answer.status().is_success() {
+        let status = answer.map_err(|error| failed(error.to_string()))?;
+        if status.is_success() {
             return Ok(());
         }
-        pingora::Error::e_explain(CustomCode("health", answer.status().as_u16()), "the answer was not 2xx")
+        pingora::Error::e_explain(CustomCode("health", status.as_u16()), "the answer was not 2xx")
     }
 
     fn health_threshold(&self, success: bool) -> usize {
@@ -108,35 +109,29 @@ impl health_check::HealthCheck for Probe {
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 impl Probe {
-    async fn ask(&self, address: &str) -> Result<Response<Incoming>, Failed> {
+    async fn ask(&self, address: &str) -> Result<StatusCode, Failed> {
         let stream = TcpStream::connect(address).await?;
         let opened = self.server.connector.over(stream, &Slot::uncounted(), false).await;
         match opened.map_err(|error| error.to_string())? {
             Opened::Http1(connection) => {
-                let mut request = Self::request(Uri::from(self.path.clone()));
-                request.headers_mut().insert(HOST, self.server.authority.clone());
-                let answer = connection.send(&mut request, None, &mut |_| ()).await;
-                answer.map_err(|(error, _)| error.into())
+                let head = self.head();
+                let answer = connection.send(&head, &mut RequestBody::Empty, None, &mut |_| ()).await;
+                answer.map(|(head, _)| head.status).map_err(|(error, _)| error.into())
             }
             Opened::Http2(shared) => {
                 let stream = shared.begin().ok_or("closed at once")?;
-                let answer = stream.sender().send_request(Self::request(self.absolute()?)).await?;
-                Ok(answer.map(Incoming::Http2))
+                let request = in_http2(&self.head(), RequestBody::Empty, None, self.server.naming());
+                Ok(stream.sender().send_request(request).await?.status())
             }
         }
     }
 
-    fn request(uri: Uri) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.uri_mut() = uri;
-        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("banyan-health"));
-        request
-    }
-
-    fn absolute(&self) -> Result<Uri, http::Error> {
-        let scheme = if self.server.connector.is_secure() { Scheme::HTTPS } else { Scheme::HTTP };
-        let authority = Authority::try_from(self.server.authority.as_bytes())?;
-        Uri::builder().scheme(scheme).authority(authority).path_and_query(self.path.clone()).build()
+    fn head(&self) -> RequestHead {
+        let mut fields = Fields::default();
+        fields.append(&HOST, &self.server.authority);
+        fields.append(&USER_AGENT, &HeaderValue::from_static("banyan-health"));
+        let (method, version, uri) = (Method::GET, Version::HTTP_11, Uri::from(self.path.clone()));
+        RequestHead { method, uri, version, fields, extensions: Extensions::new() }
     }
 }
 

@@ -5,7 +5,7 @@
 //! - `gateway`: the handle by which the rest of the program holds all of this.
 //! - `sockets`: what is listened on, also across processes. `server`: pingora's threads and shutdown, and what is accepted on them.
 //!   `worker`: what each thread holds for itself.
-//! - `connection`: one accepted stream: who may come in, which HTTP it speaks, and deadlines. `http1`: HTTP/1.1 on the wire. `limits`: how much a client may
+//! - `connection`: one accepted stream: who may come in, which HTTP it speaks, and deadlines. `http1`: HTTP/1.1 on the wire. `message`: heads as they pass through. `limits`: how much a client may
 //!   take. `proxy_protocol`: whom a load balancer speaks for. `tls`: its certificates and handshake.
 //!   `lazy_sleep`: a timer for deadlines. `lingering`: closing a stream so that answers arrive. `reset`: so that a broken
 //!   one is seen. `connections`: how many are open, for the drain.
@@ -53,6 +53,7 @@ mod http1;
 mod lazy_sleep;
 mod limits;
 mod lingering;
+mod message;
 mod metrics;
 mod outside;
 mod pool;

@@ -20,14 +20,15 @@ use std::sync::Arc;
 
 use banyan_routes::{Arm, Decision, PrefixRewrite, RouteIndex, RouteTable, UpstreamIndex};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
-    ORIGIN, REFRESH, SET_COOKIE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LOCATION, HeaderMap, HeaderName, LINK, LOCATION, ORIGIN, REFRESH,
+    SET_COOKIE,
 };
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
 
 use crate::answer::Own;
-use crate::forwarding::{Scheme, Seen, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::forwarding::{SaidBy, Scheme, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use crate::message::{Fields, RequestHead};
 use crate::state::State;
 pub(crate) use collisions::CookieWatch;
 use collisions::{Collision, Noted};
@@ -36,33 +37,14 @@ use fitting::{Fitting, Public};
 
 /// What one client used to come here, kept until the answer.
 pub(crate) struct Outside {
-    scheme: Option<HeaderValue>,
-    host: Option<HeaderValue>,
-    origin: Option<HeaderValue>,
+    said_by: SaidBy,
     /// What the candidate was asked for, where the path was rewritten.
     asked: Option<PathAndQuery>,
 }
 
 impl Outside {
-    /// `headers` are those of a request that is ready to go out: they tell what the first trusted proxy saw.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self {
-            scheme: headers.get(X_FORWARDED_PROTO).cloned(),
-            host: headers.get(X_FORWARDED_HOST).cloned(),
-            origin: headers.get(ORIGIN).cloned(),
-            asked: None,
-        }
-    }
-
-    /// The same for who has just made them ready: `scheme` and `host` are what they tell.
-    pub(crate) fn told(
-        scheme: Option<HeaderValue>,
-        host: Option<HeaderValue>,
-        headers: &HeaderMap,
-        seen: Seen,
-    ) -> Self {
-        let origin = if seen.has(Seen::ORIGIN) { headers.get(ORIGIN).cloned() } else { None };
-        Self { scheme, host, origin, asked: None }
+    pub(crate) fn new(said_by: SaidBy) -> Self {
+        Self { said_by, asked: None }
     }
 
     /// Puts the path that the candidate is asked for in place of the public one.
@@ -84,13 +66,20 @@ impl Outside {
     }
 
     /// Makes the fields of an upstream's answer fit, and looks for cookies that the arms set differently. Call it where
-    /// there is a [`Seen::PLACE`].
-    pub(crate) fn fit(&self, headers: &mut HeaderMap, state: &State, decision: &Decision, worker: usize) {
+    /// there is a [`Seen::PLACE`](crate::forwarding::Seen::PLACE). `request` is what the upstream was told.
+    pub(crate) fn fit(
+        &self,
+        request: &Fields,
+        answer: &mut Fields,
+        state: &State,
+        decision: &Decision,
+        worker: usize,
+    ) {
         let Some(upstream) = decision.upstream else { return };
-        self.fit_answer(headers, &state.table, decision.route, decision.arm, upstream);
+        self.fit_answer(request, answer, &state.table, decision.route, decision.arm, upstream);
         if let Some(watch) = &state.cookies {
-            for line in headers.get_all(SET_COOKIE) {
-                look_for_collisions(watch, line.as_bytes(), state, decision, worker);
+            for line in answer.get_all(&SET_COOKIE) {
+                look_for_collisions(watch, line, state, decision, worker);
             }
         }
     }
@@ -98,22 +87,27 @@ impl Outside {
     /// Makes the fields of an answer that nobody is shown fit, for the comparison with the one that somebody was.
     pub(crate) fn fit_unseen(
         mut self,
+        request: &RequestHead,
         headers: &mut HeaderMap,
-        uri: &Uri,
         table: &RouteTable,
         route: RouteIndex,
         arm: Arm,
         upstream: UpstreamIndex,
     ) {
         let prefix = table.rewrite(Some(route)).prefix.as_ref().filter(|_| arm == Arm::Candidate);
-        let asked = prefix.and_then(|prefix| rewritten(prefix, uri).ok());
+        let asked = prefix.and_then(|prefix| rewritten(prefix, &request.uri).ok());
         self.asked = asked.and_then(|asked| asked.path_and_query().cloned());
-        self.fit_answer(headers, table, Some(route), arm, upstream);
+        if CONCERNED.iter().any(|name| headers.contains_key(name)) {
+            let mut answer = Fields::from(&*headers);
+            self.fit_answer(&request.fields, &mut answer, table, Some(route), arm, upstream);
+            *headers = HeaderMap::from(&answer);
+        }
     }
 
     fn fit_answer(
         &self,
-        headers: &mut HeaderMap,
+        request: &Fields,
+        answer: &mut Fields,
         table: &RouteTable,
         route: Option<RouteIndex>,
         arm: Arm,
@@ -128,18 +122,24 @@ impl Outside {
             targets: &settings.targets,
             scheme: if settings.tls.is_some() { Scheme::Https } else { Scheme::Http },
             shown: &rewrite.host,
-            public: self.public(),
-            client_origin: self.origin.as_ref().map(HeaderValue::as_bytes),
+            public: self.public(request),
+            client_origin: request.get(&ORIGIN),
             prefix: rewrite.prefix.as_ref().filter(|_| arm == Arm::Candidate),
             asked: self.asked.as_ref().map(PathAndQuery::as_str),
         };
-        fit_all(headers, &fitting);
+        fit_all(answer, &fitting);
     }
 
-    fn public(&self) -> Public<'_> {
-        let is_https = last(self.scheme.as_ref()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        let scheme = if is_https { Scheme::Https } else { Scheme::Http };
-        Public::new(scheme, last(self.host.as_ref()))
+    fn public<'r>(&self, request: &'r Fields) -> Public<'r> {
+        match self.said_by {
+            SaidBy::Us(scheme, host) => Public::new(scheme, last(host.map(|host| request.text(host)))),
+            SaidBy::Fields => {
+                let said = last(request.get(&X_FORWARDED_PROTO));
+                let is_https = said.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+                let scheme = if is_https { Scheme::Https } else { Scheme::Http };
+                Public::new(scheme, last(request.get(&X_FORWARDED_HOST)))
+            }
+        }
     }
 }
 
@@ -155,35 +155,30 @@ pub(crate) fn rewritten(prefix: &PrefixRewrite, uri: &Uri) -> Result<Uri, Own> {
 }
 
 /// The last element of a list: what the trusted proxy in front says itself. What stands before it may be a client's.
-fn last(list: Option<&HeaderValue>) -> Option<&str> {
-    Some(list?.to_str().ok()?.rsplit(',').next()?.trim_ascii())
+fn last(list: Option<&[u8]>) -> Option<&str> {
+    let text = str::from_utf8(list?).ok().filter(|text| text.is_ascii())?;
+    Some(text.rsplit(',').next()?.trim_ascii())
 }
 
-fn is_concerned(name: &HeaderName) -> bool {
-    [&LOCATION, &SET_COOKIE, &LINK, &ACCESS_CONTROL_ALLOW_ORIGIN, &CONTENT_LOCATION, &REFRESH].contains(&name)
-}
+const CONCERNED: [HeaderName; 6] =
+    [LOCATION, SET_COOKIE, LINK, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LOCATION, REFRESH];
 
-fn fit_all(headers: &mut HeaderMap, fitting: &Fitting<'_>) {
-    for (name, value) in headers.iter_mut().filter(|(name, _)| is_concerned(name)) {
-        let bytes = value.as_bytes();
-        let fitted = match *name {
-            SET_COOKIE => fitting.cookie(bytes),
-            _ => str::from_utf8(bytes)
-                .ok()
-                .and_then(|text| match *name {
-                    LINK => fields::map_link(text, |address| fitting.reference(address)),
-                    REFRESH => fields::map_refresh(text, |address| fitting.reference(address)),
-                    ACCESS_CONTROL_ALLOW_ORIGIN => fitting.origin(text),
-                    _ => fitting.reference(text),
-                })
-                .map(String::into_bytes),
-        };
-        if let Some(fitted) =
-            fitted.and_then(|bytes| HeaderValue::from_maybe_shared(bytes::Bytes::from(bytes)).ok())
-        {
-            *value = fitted;
+fn fit_all(answer: &mut Fields, fitting: &Fitting<'_>) {
+    answer.change(|name, value| {
+        let is_it = |concerned: &HeaderName| name.eq_ignore_ascii_case(concerned.as_ref());
+        let concerned = CONCERNED.into_iter().find(is_it)?;
+        if concerned == SET_COOKIE {
+            return fitting.cookie(value);
         }
-    }
+        let text = str::from_utf8(value).ok()?;
+        let fitted = match concerned {
+            LINK => fields::map_link(text, |address| fitting.reference(address)),
+            REFRESH => fields::map_refresh(text, |address| fitting.reference(address)),
+            ACCESS_CONTROL_ALLOW_ORIGIN => fitting.origin(text),
+            _ => fitting.reference(text),
+        };
+        fitted.map(String::into_bytes)
+    });
 }
 
 fn look_for_collisions(watch: &CookieWatch, line: &[u8], state: &State, decision: &Decision, worker: usize) {

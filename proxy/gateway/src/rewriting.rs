@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 
-use http::header::HOST;
 use http::{HeaderMap, StatusCode, Version};
 
 use crate::forwarding::{Identity, Onward, Peer, Scheme, Seen, prepare_answer};
+use crate::message::Fields;
 
 /// One connection of a client that nobody vouches for.
 pub struct Rewriting {
@@ -21,7 +21,7 @@ impl Rewriting {
     }
 
     /// Makes the fields of an HTTP/1.1 request those that an upstream gets.
-    pub fn request(&self, headers: &mut HeaderMap) {
+    pub fn request(&self, headers: &HeaderMap) {
         let onward = Onward {
             identity: &self.identity,
             peer: &self.peer,
@@ -30,12 +30,13 @@ impl Rewriting {
             version: Version::HTTP_11,
             upgrade: None,
         };
-        let (seen, host) = (Seen::in_request(headers), headers.get(HOST).cloned());
-        onward.prepare(headers, seen, host.as_ref());
+        let mut fields = Fields::from(headers);
+        let seen = Seen::in_request(&fields);
+        onward.prepare(&mut fields, seen);
     }
 
     /// Makes the fields of an answer those that the client gets.
-    pub fn answer(&self, headers: &mut HeaderMap) {
-        prepare_answer(StatusCode::OK, Version::HTTP_11, headers, &self.identity);
+    pub fn answer(&self, headers: &HeaderMap) {
+        prepare_answer(StatusCode::OK, Version::HTTP_11, &mut Fields::from(headers), &self.identity);
     }
 }

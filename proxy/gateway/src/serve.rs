@@ -12,7 +12,7 @@ use std::time::Instant;
 use banyan_routes::{Decision, Destination, Reason, RequestParts};
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderValue};
-use http::{Request, Response, StatusCode, Version, request};
+use http::{StatusCode, Version};
 use http_body::Body as _;
 
 use crate::access_log::Entry;
@@ -24,6 +24,7 @@ use crate::forward::Outgoing;
 use crate::forwarding::{Added, Onward, Seen, Told};
 use crate::guard::{Refused, RefusedReason};
 use crate::http1::Incoming;
+use crate::message::{Answer, RequestHead};
 use crate::metrics::DEFAULT_ROUTE;
 use crate::outside::Outside;
 use crate::shadow::{Capture, Witness};
@@ -38,14 +39,15 @@ use job::Job;
 /// All that needs no waiting happens here and now, outside of the future: what is held while waiting stays small.
 pub(crate) fn answer(
     connection: &Arc<Connection>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Response<ResponseBody>> + Send + use<> {
+    head: Box<RequestHead>,
+    body: Incoming,
+) -> impl Future<Output = Answer> + Send + use<> {
     let turn = Turn::begin(connection);
-    let begun = catch_unwind(AssertUnwindSafe(|| begin(turn, request)));
+    let begun = catch_unwind(AssertUnwindSafe(|| begin(turn, head, body)));
     let begun = begun.unwrap_or_else(|_| Begun::Answered(Box::new(panicked(connection))));
     async move {
         let job = match begun {
-            Begun::Answered(response) => return *response,
+            Begun::Answered(answer) => return *answer,
             Begun::Forward(job) => job,
         };
         let connection = Arc::clone(job.exchange.connection());
@@ -56,104 +58,95 @@ pub(crate) fn answer(
 
 /// What became of a request before anything had to be waited for.
 enum Begun {
-    Answered(Box<Response<ResponseBody>>),
+    Answered(Box<Answer>),
     Forward(Box<Job>),
 }
 
-impl From<Response<ResponseBody>> for Begun {
-    fn from(response: Response<ResponseBody>) -> Self {
-        Self::Answered(Box::new(response))
+impl From<Answer> for Begun {
+    fn from(answer: Answer) -> Self {
+        Self::Answered(Box::new(answer))
     }
 }
 
-fn panicked(connection: &Connection) -> Response<ResponseBody> {
+fn panicked(connection: &Connection) -> Answer {
     connection.shared.metrics.panicked(connection.worker);
     own(Own::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error"), None)
 }
 
 /// Refuses what two parsers could read differently; what passes is decided.
-fn begin(turn: Turn, request: Request<Incoming>) -> Begun {
+fn begin(turn: Turn, mut head: Box<RequestHead>, incoming: Incoming) -> Begun {
     let started = Instant::now();
     let connection = turn.connection();
-    let (mut parts, incoming) = request.into_parts();
-    let is_websocket = websocket::is_bootstrap(&mut parts);
-    let seen = Seen::in_request(&parts.headers);
-    if let Err(refused) = check(connection, &parts, seen) {
-        return refuse(connection, &parts, &refused, started).into();
+    let is_websocket = websocket::is_bootstrap(&mut head);
+    let seen = Seen::in_request(&head.fields);
+    if let Err(refused) = check(connection, &head, seen) {
+        return refuse(connection, &head, &refused, started).into();
     }
-    guard::to_origin_form(&mut parts);
-    decided(turn, parts, seen, incoming, is_websocket, started)
+    guard::to_origin_form(&mut head);
+    decided(turn, head, seen, incoming, is_websocket, started)
 }
 
-fn check(connection: &Connection, parts: &request::Parts, seen: Seen) -> Result<(), Refused> {
-    guard::check_size(parts, &connection.shared.settings.limits)?;
-    guard::check(parts, seen)?;
-    if seen.has(Seen::HOP) { connection.shared.identity.check_loop(&parts.headers) } else { Ok(()) }
+fn check(connection: &Connection, head: &RequestHead, seen: Seen) -> Result<(), Refused> {
+    guard::check_size(head, &connection.shared.settings.limits)?;
+    guard::check(head, seen)?;
+    if seen.has(Seen::HOP) { connection.shared.identity.check_loop(&head.fields) } else { Ok(()) }
 }
 
 /// Refused before routing: no arm answers, and no route counts it.
-fn refuse(
-    connection: &Connection,
-    parts: &request::Parts,
-    refused: &Refused,
-    started: Instant,
-) -> Response<ResponseBody> {
+fn refuse(connection: &Connection, head: &RequestHead, refused: &Refused, started: Instant) -> Answer {
     let answer = Own::new(refused.status(), refused.reason().as_str());
     connection.shared.metrics.refused(connection.worker, refused.reason());
     tracing::debug!(client = %connection.peer.address, %refused, "request refused");
     if let Some(log) = &connection.shared.access_log {
-        let mut entry = Entry::begin(parts, "", connection.peer.address, DEFAULT_ROUTE.into());
+        let mut entry = Entry::begin(head, "", connection.peer.address, DEFAULT_ROUTE.into());
         entry.status = answer.status.as_u16();
         entry.banyan_reason = Some(answer.reason);
         entry.duration = started.elapsed();
         log.write(entry);
     }
-    let mut response = own(answer, None);
-    if parts.version < Version::HTTP_2 {
+    let mut answer = own(answer, None);
+    if head.version < Version::HTTP_2 {
         // What follows on this connection may be meant as a part of what was refused (RFC 9112 11.2).
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        answer.head.fields.insert(&header::CONNECTION, &HeaderValue::from_static("close"));
     }
-    response
+    answer
 }
 
 /// `is_websocket`: of a client with HTTP/2.
 fn decided(
     turn: Turn,
-    mut parts: request::Parts,
+    mut head: Box<RequestHead>,
     seen: Seen,
     incoming: Incoming,
     is_websocket: bool,
     started: Instant,
 ) -> Begun {
     let connection = turn.connection();
-    if parts.version == Version::HTTP_10 {
+    if head.version == Version::HTTP_10 {
         connection.stream.ends_with_close();
     }
     let state = connection.shared.workers.in_force(connection.worker);
     let fresh_id = fastrand::u64(..);
-    let client = forwarding::client_address(&parts.headers, &connection.peer, state.table.trusted_proxies());
-    // Of a request that the guard let pass: the authority of an absolute target is `Host` by now.
-    let host = parts.headers.get(header::HOST).cloned();
-    let decision = decide(&state, &parts, host.as_ref(), client, fresh_id);
-    let mut entry = log_entry(connection, &state, &parts, host.as_ref(), client, &decision);
+    let client = forwarding::client_address(&head.fields, &connection.peer, state.table.trusted_proxies());
+    let decision = decide(&state, &head, client, fresh_id);
+    let mut entry = log_entry(connection, &state, &head, client, &decision);
     let onward = Onward {
         identity: &connection.shared.identity,
         peer: &connection.peer,
         trusted_proxies: state.table.trusted_proxies(),
         scheme: connection.scheme,
-        version: parts.version,
+        version: head.version,
         upgrade: if is_websocket {
             Some(websocket::protocols())
         } else if seen.has(Seen::CONNECTION) {
-            forwarding::wanted_upgrade(parts.version, &parts.headers)
+            forwarding::wanted_upgrade(head.version, &head.fields)
         } else {
             None
         },
     };
-    let told = onward.prepare(&mut parts.headers, seen, host.as_ref());
-    let Told { trace_id, scheme, host: outer, mut added } = told;
-    let handshake = is_websocket.then(|| Handshake::begin(&mut parts.headers));
-    let mut outside = Outside::told(scheme, outer, &parts.headers, seen);
+    let Told { trace_id, said_by, mut added } = onward.prepare(&mut head.fields, seen);
+    let handshake = is_websocket.then(|| Handshake::begin(&mut head.fields));
+    let mut outside = Outside::new(said_by);
     if let Some(entry) = &mut entry {
         entry.trace_id = Some(trace_id);
     }
@@ -168,18 +161,18 @@ fn decided(
     if let Some(shadow) = &state.route(decision.route).shadow {
         // A copy goes out with the same fields.
         if let Some(added) = added.take() {
-            added.put_into(&exchange.connection().peer, &mut parts.headers);
+            added.put_into(&exchange.connection().peer, &mut head.fields);
         }
         let worker = exchange.connection().worker;
-        exchange.watch(Witness::begin(shadow, worker, &decision, &parts, &incoming, upgrade.is_some()));
+        exchange.watch(Witness::begin(shadow, worker, &decision, &head, &incoming, upgrade.is_some()));
     }
-    let public_uri = state.table.prefix_rewrite(&decision).map(|_| parts.uri.clone());
-    if let Err(refusal) = outside.rewrite_target(&state, &decision, &mut parts.uri) {
+    let public_uri = state.table.prefix_rewrite(&decision).map(|_| head.uri.clone());
+    if let Err(refusal) = outside.rewrite_target(&state, &decision, &mut head.uri) {
         return own(refusal, Some(exchange)).into();
     }
-    let wanted = upgrade.and_then(|protocols| Wanted::of(protocols, handshake, &mut parts.extensions));
+    let wanted = upgrade.and_then(|protocols| Wanted::of(protocols, handshake, &mut head.extensions));
     let capture = exchange.witness().and_then(|witness| witness.capture(&state));
-    let outgoing = outgoing(exchange.connection(), parts, added, incoming, &state, &decision, capture);
+    let outgoing = outgoing(exchange.connection(), head, added, incoming, &state, &decision, capture);
     if let Some(progress) = &outgoing.progress {
         exchange.upload(Arc::clone(progress));
     }
@@ -196,45 +189,41 @@ fn decided(
     }))
 }
 
-fn decide(
-    state: &State,
-    parts: &request::Parts,
-    host: Option<&HeaderValue>,
-    client: IpAddr,
-    fresh_id: u64,
-) -> Decision {
+/// By itself, so that `scripts/instructions` can tell what it costs.
+#[inline(never)]
+fn decide(state: &State, head: &RequestHead, client: IpAddr, fresh_id: u64) -> Decision {
     state.table.decide(&RequestParts {
-        method: &parts.method,
-        host: text_of(host),
-        target: parts.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str),
-        headers: &parts.headers,
+        method: &head.method,
+        host: host_of(head),
+        target: head.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str),
+        headers: &head.fields,
         client,
         fresh_id,
     })
 }
 
-fn text_of(host: Option<&HeaderValue>) -> &str {
-    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
+/// Of a request that the guard let pass: the authority of an absolute target is `Host` by now.
+fn host_of(head: &RequestHead) -> &str {
+    head.fields.get(&header::HOST).and_then(|host| str::from_utf8(host).ok()).unwrap_or_default()
 }
 
 /// Made only while the access log is on.
 fn log_entry(
     connection: &Connection,
     state: &State,
-    parts: &request::Parts,
-    host: Option<&HeaderValue>,
+    head: &RequestHead,
     client: IpAddr,
     decision: &Decision,
 ) -> Option<Box<Entry>> {
     connection.shared.access_log.as_ref()?;
     let route = Arc::clone(&state.route(decision.route).name);
-    let mut entry = Entry::begin(parts, text_of(host), client, route);
+    let mut entry = Entry::begin(head, host_of(head), client, route);
     entry.decided(decision, state.generation);
     Some(entry)
 }
 
 /// A decision without an upstream: retired, or a path that cannot be decided.
-fn answer_alone(state: &State, decision: &Decision, exchange: Exchange) -> Response<ResponseBody> {
+fn answer_alone(state: &State, decision: &Decision, exchange: Exchange) -> Answer {
     let refusal = match decision.reason {
         Reason::AmbiguousPath => Own::new(StatusCode::BAD_REQUEST, "ambiguous-path"),
         Reason::InvalidPath => Own::new(StatusCode::BAD_REQUEST, "bad-path"),
@@ -246,30 +235,30 @@ fn answer_alone(state: &State, decision: &Decision, exchange: Exchange) -> Respo
     {
         let text = refusal.text();
         exchange.answered_by_banyan(refusal, text.len());
-        return answer::gone(retire).map(|()| ResponseBody::own(text));
+        return Answer { head: answer::gone(retire), body: ResponseBody::own(text) };
     }
     own(refusal, Some(exchange))
 }
 
 /// Known from the length alone: nobody is asked, and no byte of it for.
-fn too_long(exchange: Exchange) -> Response<ResponseBody> {
+fn too_long(exchange: Exchange) -> Answer {
     let connection = exchange.connection();
     connection.shared.metrics.refused(connection.worker, RefusedReason::BodyTooLong);
     own(Own::new(StatusCode::PAYLOAD_TOO_LARGE, RefusedReason::BodyTooLong.as_str()), Some(exchange))
 }
 
-fn own(answer: Own, exchange: Option<Exchange>) -> Response<ResponseBody> {
+fn own(answer: Own, exchange: Option<Exchange>) -> Answer {
     let text = answer.text();
     if let Some(exchange) = exchange {
         exchange.answered_by_banyan(answer, text.len());
     }
-    answer.head().map(|()| ResponseBody::own(text))
+    Answer { head: answer.head(), body: ResponseBody::own(text) }
 }
 
 /// The outgoing request, with its body if it has one.
 fn outgoing(
     connection: &Arc<Connection>,
-    mut parts: request::Parts,
+    mut head: Box<RequestHead>,
     added: Option<Added>,
     incoming: Incoming,
     state: &State,
@@ -279,19 +268,17 @@ fn outgoing(
     let route = decision.route.map(|index| state.table.route(index));
     let has_side_effects = route.is_some_and(|route| route.side_effects);
     if incoming.is_end_stream() {
-        let request = Request::from_parts(parts, RequestBody::Empty);
-        return Outgoing::new(request, added, None, None, has_side_effects);
+        return Outgoing::new(head, RequestBody::Empty, added, None, None, has_side_effects);
     }
-    if parts.version == Version::HTTP_2 {
+    if head.version == Version::HTTP_2 {
         // hyper's HTTP/2 server sends no 100: a client that waited for one would wait in vain.
-        parts.headers.remove(header::EXPECT);
+        head.fields.remove(&header::EXPECT);
     }
     let progress = Progress::begin(capture);
-    let (gate, opener) = expect::is_expected(&parts.headers).then(expect::gate).unzip();
+    let (gate, opener) = expect::is_expected(&head.fields).then(expect::gate).unzip();
     let turn = Turn::begin(connection);
     let idle = state.timeouts(decision).idle;
     let most = state.max_body(decision);
     let body = RequestBody::client(turn, incoming, Arc::clone(&progress), gate, idle, most);
-    let request = Request::from_parts(parts, body);
-    Outgoing::new(request, added, Some(progress), opener, has_side_effects)
+    Outgoing::new(head, body, added, Some(progress), opener, has_side_effects)
 }

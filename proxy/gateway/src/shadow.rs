@@ -26,10 +26,11 @@ use std::sync::{Arc, Mutex};
 
 use banyan_routes::{Arm, Comparing, Route, RouteTable, Shadow, ShadowWrites, Share, Split, UpstreamIndex};
 use http::Method;
-use http::header::{HeaderMap, HeaderName};
+use http::header::HeaderName;
 use tokio::sync::mpsc;
 
 use crate::comparisons::{Comparisons, RouteComparisons};
+use crate::message::Fields;
 use crate::metrics::{Metrics, ShadowMetrics, ShadowResult};
 pub use bounds::Held;
 pub(crate) use bounds::{Bounds, RouteBounds};
@@ -119,15 +120,15 @@ impl LiveShadow {
     }
 
     /// What carries another method in a field may be anything.
-    fn is_safe(&self, method: &Method, headers: &HeaderMap) -> bool {
-        let is_overridden = METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name));
+    fn is_safe(&self, method: &Method, fields: &Fields) -> bool {
+        let is_overridden = METHOD_OVERRIDES.iter().any(|name| fields.contains(name));
         method.is_safe() && !is_overridden && !self.has_side_effects
     }
 
     /// Whether a request like this may be copied at all: one that is not safe only to a candidate, as a dry run.
-    fn may_copy(&self, method: &Method, headers: &HeaderMap, shown: Arm) -> bool {
+    fn may_copy(&self, method: &Method, fields: &Fields, shown: Arm) -> bool {
         let is_dry_run = self.settings.writes == ShadowWrites::DryRun && shown == Arm::Legacy;
-        self.is_safe(method, headers) || is_dry_run
+        self.is_safe(method, fields) || is_dry_run
     }
 }
 

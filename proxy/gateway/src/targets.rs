@@ -10,6 +10,7 @@ use http::HeaderValue;
 use crate::breaker::Breaker;
 use crate::connect::Connector;
 use crate::ejection::Record;
+use crate::forward::Naming;
 use crate::pool::Pool;
 use crate::resolve::Addresses;
 use crate::room::Room;
@@ -160,6 +161,11 @@ impl Servers {
 }
 
 impl Server {
+    /// How a request with HTTP/2 names it.
+    pub(crate) fn naming(&self) -> Naming<'_> {
+        Naming { is_secure: self.pool.is_secure(), authority: &self.authority }
+    }
+
     fn new(target: &Target, upstream: &Upstream, secure: Option<&Arc<Secure>>, workers: usize) -> Self {
         let addresses = Arc::new(Addresses::new(&target.host, target.port));
         let connector = Arc::new(Connector::new(

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::{Extensions, HeaderMap, HeaderValue, StatusCode, response};
+use http::{Extensions, HeaderValue, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use crate::forwarding;
 use crate::http1::{Duplex, Switch, Switched};
+use crate::message::{AnswerHead, Fields};
 use crate::websocket::Handshake;
 
 /// How often hyper's own task for a stream gets its turn before a stream that ends counts as ended in order.
@@ -62,7 +63,7 @@ impl Wanted {
     }
 
     /// Whether a 101 with these fields is what was asked for.
-    pub(crate) fn is_met_by(&self, answer: &HeaderMap) -> bool {
+    pub(crate) fn is_met_by(&self, answer: &Fields) -> bool {
         let is_proven = self.handshake.as_ref().is_none_or(|handshake| handshake.is_met_by(answer));
         is_proven && forwarding::is_wanted_switch(&self.protocols, answer)
     }
@@ -77,10 +78,10 @@ impl Wanted {
     }
 
     /// The 101 as the client reads it.
-    pub(crate) fn fit(&self, head: &mut response::Parts) {
+    pub(crate) fn fit(&self, head: &mut AnswerHead) {
         if self.handshake.is_some() {
             head.status = StatusCode::OK;
-            Handshake::end(&mut head.headers);
+            Handshake::end(&mut head.fields);
         }
     }
 

@@ -5,13 +5,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{
-    CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
-};
-use http::request::Parts;
+use http::header::{CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{Method, Version};
 use hyper::ext::Protocol;
 use ring::digest;
+
+use crate::message::{Fields, RequestHead};
 
 const WEBSOCKET: &str = "websocket";
 
@@ -28,17 +27,17 @@ pub(crate) struct Handshake {
 }
 
 /// Makes a CONNECT for a WebSocket the GET it stands for; false, and unchanged, if it is something else.
-pub(crate) fn is_bootstrap(parts: &mut Parts) -> bool {
-    if parts.version != Version::HTTP_2 || parts.method != Method::CONNECT {
+pub(crate) fn is_bootstrap(head: &mut RequestHead) -> bool {
+    if head.version != Version::HTTP_2 || head.method != Method::CONNECT {
         return false;
     }
-    let protocol = parts.extensions.get::<Protocol>();
+    let protocol = head.extensions.get::<Protocol>();
     if !protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case(WEBSOCKET)) {
         return false;
     }
     // Left in, it would reach an upstream with HTTP/2.
-    parts.extensions.remove::<Protocol>();
-    parts.method = Method::GET;
+    head.extensions.remove::<Protocol>();
+    head.method = Method::GET;
     true
 }
 
@@ -49,22 +48,22 @@ pub(crate) fn protocols() -> HeaderValue {
 
 impl Handshake {
     /// With a key that nobody had before.
-    pub(crate) fn begin(headers: &mut HeaderMap) -> Self {
+    pub(crate) fn begin(fields: &mut Fields) -> Self {
         let key = encoded::<KEY_LENGTH>(&fastrand::u128(..).to_ne_bytes());
         let value = HeaderValue::from_bytes(&key).expect("base64 is visible ASCII");
-        headers.insert(SEC_WEBSOCKET_KEY, value);
+        fields.insert(&SEC_WEBSOCKET_KEY, &value);
         Self { accept: accept_of(&key) }
     }
 
-    pub(crate) fn is_met_by(&self, answer: &HeaderMap) -> bool {
-        let mut lines = answer.get_all(SEC_WEBSOCKET_ACCEPT).iter();
-        lines.next().is_some_and(|line| line.as_bytes() == self.accept) && lines.next().is_none()
+    pub(crate) fn is_met_by(&self, answer: &Fields) -> bool {
+        let mut lines = answer.get_all(&SEC_WEBSOCKET_ACCEPT);
+        lines.next().is_some_and(|line| line == self.accept) && lines.next().is_none()
     }
 
     /// Takes what is the handshake's own out of the answer, which a client with HTTP/2 reads as `200`.
-    pub(crate) fn end(headers: &mut HeaderMap) {
+    pub(crate) fn end(fields: &mut Fields) {
         for name in [SEC_WEBSOCKET_ACCEPT, UPGRADE, CONTENT_LENGTH] {
-            headers.remove(name);
+            fields.remove(&name);
         }
     }
 }
@@ -94,18 +93,19 @@ mod tests {
 
     #[test]
     fn keys_differ_and_replace_what_the_client_sent() {
-        let mut headers = HeaderMap::new();
-        headers.append(SEC_WEBSOCKET_KEY, HeaderValue::from_static("mine"));
-        headers.append(SEC_WEBSOCKET_KEY, HeaderValue::from_static("again"));
-        let first = Handshake::begin(&mut headers);
-        assert_eq!(headers.get_all(SEC_WEBSOCKET_KEY).iter().count(), 1);
-        let second = Handshake::begin(&mut headers);
+        let mut fields = Fields::default();
+        fields.append(&SEC_WEBSOCKET_KEY, &HeaderValue::from_static("mine"));
+        fields.append(&SEC_WEBSOCKET_KEY, &HeaderValue::from_static("again"));
+        let first = Handshake::begin(&mut fields);
+        assert_eq!(fields.get_all(&SEC_WEBSOCKET_KEY).count(), 1);
+        let second = Handshake::begin(&mut fields);
         assert_ne!(first.accept, second.accept);
         let answer = HeaderValue::from_bytes(&second.accept).expect("visible");
-        let mut answers = HeaderMap::from_iter([(SEC_WEBSOCKET_ACCEPT, answer.clone())]);
+        let mut answers = Fields::default();
+        answers.append(&SEC_WEBSOCKET_ACCEPT, &answer);
         assert!(second.is_met_by(&answers) && !first.is_met_by(&answers));
-        answers.append(SEC_WEBSOCKET_ACCEPT, answer);
+        answers.append(&SEC_WEBSOCKET_ACCEPT, &answer);
         assert!(!second.is_met_by(&answers), "twice");
-        assert!(!second.is_met_by(&HeaderMap::new()), "none");
+        assert!(!second.is_met_by(&Fields::default()), "none");
     }
 }

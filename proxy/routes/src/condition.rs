@@ -3,21 +3,19 @@
 
 use std::fmt;
 
-use http::header::{COOKIE, HeaderMap};
+use http::header::COOKIE;
 use smallvec::SmallVec;
 
-use crate::decide::RequestParts;
+use crate::decide::{Fields, RequestParts};
 use crate::path::split_target;
 use crate::pattern::written;
 use crate::table::{Check, Condition, MethodSet, Pin, Subject};
 
 impl Condition {
     /// Whether it holds. Of several lines, cookies or parameters with one name any may satisfy the check.
-    pub(crate) fn holds(&self, request: &RequestParts<'_>) -> bool {
+    pub(crate) fn holds<F: Fields>(&self, request: &RequestParts<'_, F>) -> bool {
         match &self.subject {
-            Subject::Header(name) => {
-                self.check.holds(request.headers.get_all(name).iter().map(http::HeaderValue::as_bytes))
-            }
+            Subject::Header(name) => self.check.holds(request.headers.values(name)),
             Subject::Cookie(name) => self.check.holds(cookie_values(request.headers, name)),
             Subject::Query(name) => self.check.holds(query_values(request.target, name)),
             Subject::ClientIp => match &self.check {
@@ -94,8 +92,8 @@ impl MethodSet {
 }
 
 /// Values of one cookie, over several `Cookie` lines (HTTP/2 splits them: RFC 9113, section 8.2.3).
-pub(crate) fn cookie_values<'r>(headers: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r [u8]> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+pub(crate) fn cookie_values<'r, F: Fields>(headers: &'r F, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let pairs = headers.values(&COOKIE).flat_map(|line| line.split(|&byte| byte == b';'));
     pairs.filter_map(move |pair| {
         let equals = pair.iter().position(|&byte| byte == b'=')?;
         let (found, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());

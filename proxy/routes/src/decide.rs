@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::Method;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, ORIGIN};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use crate::bucket::bucket;
 use crate::index::plain_host;
@@ -11,9 +11,21 @@ use crate::path::{NormalPath, PathProblem, split_target};
 use crate::sticky::StickyValue;
 use crate::table::{Destination, Pin, Route, RouteIndex, RouteTable, Share, Split, UpstreamIndex};
 
+/// Header fields, as whoever asks for a decision keeps them.
+pub trait Fields {
+    /// The values of all lines of this name, in order.
+    fn values<'f>(&'f self, name: &HeaderName) -> impl Iterator<Item = &'f [u8]>;
+}
+
+impl Fields for HeaderMap {
+    fn values<'f>(&'f self, name: &HeaderName) -> impl Iterator<Item = &'f [u8]> {
+        self.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+}
+
 /// What a decision needs to see of a request.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestParts<'r> {
+#[derive(Debug)]
+pub struct RequestParts<'r, F = HeaderMap> {
     /// The method as sent.
     pub method: &'r Method,
     /// Host of the request, in any case, with or without port; empty when there is none (HTTP/1.0).
@@ -21,12 +33,20 @@ pub struct RequestParts<'r> {
     /// Path and query as sent, origin-form; `*` for `OPTIONS *`.
     pub target: &'r str,
     /// All headers.
-    pub headers: &'r HeaderMap,
+    pub headers: &'r F,
     /// Client address: rightmost untrusted one.
     pub client: IpAddr,
     /// A random number, used as the identity of a client that has none when the route issues cookies.
     pub fresh_id: u64,
 }
+
+impl<F> Clone for RequestParts<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for RequestParts<'_, F> {}
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,7 +144,7 @@ impl RouteTable {
     /// For one table and one sticky value the answer is always the same. It allocates nothing, except for
     /// odd spellings longer than 256 bytes: paths that are not in normal form, query values that a condition
     /// of the route must decode.
-    pub fn decide(&self, request: &RequestParts<'_>) -> Decision {
+    pub fn decide<F: Fields>(&self, request: &RequestParts<'_, F>) -> Decision {
         match self.find(request) {
             Ok(Some(index)) => self.judge(index, request),
             Ok(None) => Decision::new(None, Arm::Legacy, Some(self.legacy), Reason::Unmatched),
@@ -133,7 +153,7 @@ impl RouteTable {
     }
 
     /// The route of a request, when every reading of its path gives the same.
-    fn find(&self, request: &RequestParts<'_>) -> Result<Option<RouteIndex>, PathProblem> {
+    fn find<F: Fields>(&self, request: &RequestParts<'_, F>) -> Result<Option<RouteIndex>, PathProblem> {
         let path = split_target(request.target).0;
         if path == "*" && request.method == Method::OPTIONS {
             return Ok(None);
@@ -156,7 +176,11 @@ impl RouteTable {
     }
 
     /// The most specific route for a path in normal form.
-    pub(crate) fn matching(&self, path: &str, request: &RequestParts<'_>) -> Option<RouteIndex> {
+    pub(crate) fn matching<F: Fields>(
+        &self,
+        path: &str,
+        request: &RequestParts<'_, F>,
+    ) -> Option<RouteIndex> {
         let mut buffer = [0; 256];
         let host = plain_host(request.host, &mut buffer);
         let method = matched_method(request);
@@ -166,7 +190,7 @@ impl RouteTable {
     }
 
     /// What a route does with a request: retire, then the first pin that holds, then the bucket.
-    fn judge(&self, index: RouteIndex, request: &RequestParts<'_>) -> Decision {
+    fn judge<F: Fields>(&self, index: RouteIndex, request: &RequestParts<'_, F>) -> Decision {
         let route = self.route(index);
         let decision = |arm, upstream, reason| Decision::new(Some(index), arm, upstream, reason);
         match &route.destination {
@@ -188,14 +212,14 @@ impl RouteTable {
 
 impl Route {
     /// The first pin that holds.
-    pub(crate) fn pin(&self, request: &RequestParts<'_>) -> Option<&Pin> {
+    pub(crate) fn pin<F: Fields>(&self, request: &RequestParts<'_, F>) -> Option<&Pin> {
         self.pins.iter().find(|pin| pin.condition.holds(request))
     }
 }
 
 impl Split {
     /// By bucket. A client that nothing identifies has none: it stays with legacy until everybody has moved.
-    fn arm(&self, request: &RequestParts<'_>) -> (Arm, Verdict) {
+    fn arm<F: Fields>(&self, request: &RequestParts<'_, F>) -> (Arm, Verdict) {
         let found = StickyValue::find(&self.sticky, request).map(|(_, value)| value);
         let issue_cookie = found.is_none() && self.issue_cookie.is_some();
         let value = found.or_else(|| issue_cookie.then(|| StickyValue::fresh(request.fresh_id)));
@@ -235,9 +259,9 @@ impl Decision {
 }
 
 /// The method that routes are matched by: of a CORS preflight the one it asks for (Fetch, section 3.3.2).
-pub(crate) fn matched_method<'r>(request: &RequestParts<'r>) -> &'r str {
-    let headers = request.headers;
-    let is_preflight = request.method == Method::OPTIONS && headers.contains_key(ORIGIN);
-    let asked = if is_preflight { headers.get(ACCESS_CONTROL_REQUEST_METHOD) } else { None };
-    asked.and_then(|value| value.to_str().ok()).unwrap_or(request.method.as_str())
+pub(crate) fn matched_method<'r, F: Fields>(request: &RequestParts<'r, F>) -> &'r str {
+    let first = |name| request.headers.values(name).next();
+    let is_preflight = request.method == Method::OPTIONS && first(&ORIGIN).is_some();
+    let asked = if is_preflight { first(&ACCESS_CONTROL_REQUEST_METHOD) } else { None };
+    asked.and_then(|value| str::from_utf8(value).ok()).unwrap_or(request.method.as_str())
 }

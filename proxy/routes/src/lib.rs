@@ -52,7 +52,7 @@ mod table;
 mod written;
 
 pub use bucket::{BUCKETS, bucket};
-pub use decide::{Arm, Decision, Reason, RequestParts};
+pub use decide::{Arm, Decision, Fields, Reason, RequestParts};
 pub use diff::{RouteChange, diff};
 pub use explain::{Explanation, Loser, Miss};
 pub use failing::{Breaker, Fallback, FallbackCause};

@@ -9,10 +9,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use http::HeaderValue;
-
 use crate::condition::cookie_values;
-use crate::decide::RequestParts;
+use crate::decide::{Fields, RequestParts};
 use crate::table::StickySource;
 
 /// What identifies a client: the bytes that are hashed.
@@ -31,9 +29,9 @@ pub(crate) enum StickyValue<'r> {
 
 impl<'r> StickyValue<'r> {
     /// The first source that gives a value, and the value.
-    pub(crate) fn find<'s>(
+    pub(crate) fn find<'s, F: Fields>(
         sources: &'s [StickySource],
-        request: &RequestParts<'r>,
+        request: &RequestParts<'r, F>,
     ) -> Option<(&'s StickySource, Self)> {
         sources.iter().find_map(|source| Some((source, Self::from_source(source, request)?)))
     }
@@ -51,11 +49,9 @@ impl<'r> StickyValue<'r> {
         }
     }
 
-    fn from_source(source: &StickySource, request: &RequestParts<'r>) -> Option<Self> {
+    fn from_source<F: Fields>(source: &StickySource, request: &RequestParts<'r, F>) -> Option<Self> {
         match source {
-            StickySource::Header(name) => {
-                only(request.headers.get_all(name).iter().map(HeaderValue::as_bytes)).map(Self::Sent)
-            }
+            StickySource::Header(name) => only(request.headers.values(name)).map(Self::Sent),
             StickySource::Cookie(name) => only(cookie_values(request.headers, name)).map(Self::Sent),
             StickySource::ClientIp => Some(Self::address(request.client)),
         }

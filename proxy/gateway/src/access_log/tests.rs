@@ -12,19 +12,19 @@ use http::Request;
 
 use super::output::Output;
 use super::{AccessLog, AccessLogTarget, Entry, MAX_TEXT, line};
+use crate::message::RequestHead;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn entry(target: &str) -> Box<Entry> {
-    let parts = Request::get(target)
+    let request = Request::get(target)
         .header("authorization", "Bearer hunter2")
         .header("cookie", "session=hunter2")
         .body(())
-        .expect("the test's own request")
-        .into_parts()
-        .0;
+        .expect("the test's own request");
+    let (head, ()) = RequestHead::of_http2(request);
     let client = [192, 0, 2, 7].into();
-    let mut entry = Entry::begin(&parts, "shop.example", client, "orders".into());
+    let mut entry = Entry::begin(&head, "shop.example", client, "orders".into());
     entry.time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_769_903_999_123);
     entry
 }

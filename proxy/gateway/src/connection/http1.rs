@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use http::StatusCode;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
@@ -14,6 +14,7 @@ use crate::answer::Own;
 use crate::body::ResponseBody;
 use crate::guard::RefusedReason;
 use crate::http1::server::{Client, HeadLimits, Unread};
+use crate::message::Answer;
 
 /// To a client that takes too long over its head (RFC 9110 15.5.9).
 const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
@@ -36,7 +37,7 @@ where
     let client = Client::new(Box::new(stream));
     let outcome = {
         let refuse = |unread| refuse(connection, unread);
-        let mut served = pin!(client.serve(heads, |request| answer(connection, request), refuse));
+        let mut served = pin!(client.serve(heads, |head, body| answer(connection, head, body), refuse));
         match until_draining(connection, served.as_mut(), Connection::head_deadline).await {
             Stage::Ended(ended) => return Ok(ended?),
             Stage::HeadTooLate => None,
@@ -78,7 +79,7 @@ async fn too_late(connection: &Connection, client: &Client) -> Result<(), Broken
 }
 
 /// The answer to a head that could not be read. What follows on the connection may be meant as a part of it (RFC 9112 11.2).
-fn refuse(connection: &Connection, unread: Unread) -> Response<ResponseBody> {
+fn refuse(connection: &Connection, unread: Unread) -> Answer {
     let (reason, status) = match unread {
         Unread::Malformed => (RefusedReason::MalformedHead, StatusCode::BAD_REQUEST),
         Unread::TargetTooLong => (RefusedReason::TargetTooLong, StatusCode::URI_TOO_LONG),
@@ -86,7 +87,7 @@ fn refuse(connection: &Connection, unread: Unread) -> Response<ResponseBody> {
     };
     connection.refused_unread(reason, status);
     let own = Own::new(status, reason.as_str());
-    let mut response = own.head().map(|()| ResponseBody::own(own.text()));
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+    let mut head = own.head();
+    head.fields.insert(&CONNECTION, &HeaderValue::from_static("close"));
+    Answer { head, body: ResponseBody::own(own.text()) }
 }

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Request, Response};
+use http::Request;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::stages::{Stage, until_done, until_draining};
 use super::{Broken, Connection, answer};
-use crate::body::ResponseBody;
 use crate::http1::Incoming;
+use crate::message::{Answer, Fields, RequestHead};
 
 /// How many times [`LATECOMER`] an HTTP/2 client may rest before its connection is closed in a drain: what it has not
 /// opened a window for waits unseen.
@@ -35,8 +35,9 @@ where
 {
     let served_by = Arc::clone(connection);
     let service = service_fn(move |request: Request<_>| {
-        let answering = answer(&served_by, request.map(Incoming::Http2));
-        async move { Ok::<_, Infallible>(answering.await) }
+        let (head, body) = RequestHead::of_http2(request);
+        let answering = answer(&served_by, head, Incoming::Http2(body));
+        async move { Ok::<_, Infallible>(answering.await.into_http2()) }
     });
     let served = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -59,22 +60,18 @@ where
 }
 
 /// A call whose client reads a body as messages.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"))
+pub(super) fn is_grpc(fields: &Fields) -> bool {
+    fields.get(&CONTENT_TYPE).is_some_and(|media| media.starts_with(b"application/grpc"))
 }
 
 /// What our HTTP/1 server sees to and hyper's of HTTP/2 does not: no body for HEAD, no waiting for a client that takes
 /// nothing. Nor do clients of gRPC get words of our own, for they go by the status.
-pub(super) fn fit(
-    mut response: Response<ResponseBody>,
-    is_head: bool,
-    is_grpc: bool,
-) -> Response<ResponseBody> {
+pub(super) fn fit(mut answer: Answer, is_head: bool, is_grpc: bool) -> Answer {
     if is_grpc && !is_head {
-        response.body_mut().leave_out();
+        answer.body.leave_out();
     }
-    if is_head && let Some(length) = response.body_mut().leave_out() {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if is_head && let Some(length) = answer.body.leave_out() {
+        answer.head.fields.insert(&CONTENT_LENGTH, &HeaderValue::from(length));
     }
-    response.map(ResponseBody::relayed)
+    Answer { body: answer.body.relayed(), ..answer }
 }

@@ -6,15 +6,16 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bytes::{BufMut as _, BytesMut};
-use http::header::{FORWARDED, HeaderMap, HeaderValue};
+use http::header::{FORWARDED, HeaderValue};
 use ipnet::IpNet;
 
 use super::{Peer, Scheme, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, is_trusted};
+use crate::message::Fields;
 
 /// The client: the peer, or when that is a trusted proxy, the rightmost address of `X-Forwarded-For` (of `Forwarded`
 /// when there is none) that is not one. An element that is no address ends the search: what stands left of it was
 /// vouched for by nobody.
-pub(crate) fn client_address(headers: &HeaderMap, peer: &Peer, trusted_proxies: &[IpNet]) -> IpAddr {
+pub(crate) fn client_address(fields: &Fields, peer: &Peer, trusted_proxies: &[IpNet]) -> IpAddr {
     if !peer.is_trusted(trusted_proxies) {
         return peer.address;
     }
@@ -26,25 +27,25 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: &Peer, trusted_proxies: 
         }
         None => false,
     };
-    if headers.contains_key(X_FORWARDED_FOR) {
-        for_list(headers).rev().map(address_of).all(&mut step);
+    if fields.contains(&X_FORWARDED_FOR) {
+        for_list(fields).rev().map(address_of).all(&mut step);
     } else {
-        let nodes: Vec<&str> = forwarded_nodes(headers).collect();
+        let nodes: Vec<&str> = forwarded_nodes(fields).collect();
         nodes.into_iter().rev().map(address_of).all(&mut step);
     }
     client
 }
 
 /// Makes the missing one of `X-Forwarded-For` and `Forwarded` from the other.
-pub(super) fn complete(headers: &mut HeaderMap) {
-    match (headers.contains_key(X_FORWARDED_FOR), headers.contains_key(FORWARDED)) {
+pub(super) fn complete(fields: &mut Fields) {
+    match (fields.contains(&X_FORWARDED_FOR), fields.contains(&FORWARDED)) {
         (true, false) => {
-            let forwarded = forwarded_from_list(headers);
-            headers.insert(FORWARDED, forwarded);
+            let forwarded = forwarded_from_list(fields);
+            fields.insert(&FORWARDED, &forwarded);
         }
         (false, true) => {
-            if let Some(list) = list_from_forwarded(headers) {
-                headers.insert(X_FORWARDED_FOR, list);
+            if let Some(list) = list_from_forwarded(fields) {
+                fields.insert(&X_FORWARDED_FOR, &list);
             }
         }
         _ => {}
@@ -52,7 +53,7 @@ pub(super) fn complete(headers: &mut HeaderMap) {
 }
 
 /// One element of `Forwarded`: `for=192.0.2.1;proto=http;host=example.com`.
-pub(super) fn element(node: &Node, scheme: Scheme, host: Option<&HeaderValue>) -> HeaderValue {
+pub(super) fn element(node: &Node, scheme: Scheme, host: Option<&[u8]>) -> HeaderValue {
     let mut text = BytesMut::with_capacity(node.0.len() + 24 + host.map_or(0, |host| host.len() + 8));
     text.put_slice(b"for=");
     text.put_slice(node.0.as_bytes());
@@ -60,7 +61,7 @@ pub(super) fn element(node: &Node, scheme: Scheme, host: Option<&HeaderValue>) -
     text.put_slice(scheme.as_str().as_bytes());
     if let Some(host) = host {
         text.put_slice(b";host=");
-        put_value(&mut text, host.as_bytes());
+        put_value(&mut text, host);
     }
     value(text)
 }
@@ -97,11 +98,17 @@ fn put_value(text: &mut BytesMut, value: &[u8]) {
     text.put_u8(b'"');
 }
 
+/// A value that is visible ASCII throughout.
+fn visible(value: &[u8]) -> Option<&str> {
+    let is_visible = value.iter().all(|&byte| byte == b'\t' || matches!(byte, b' '..=b'~'));
+    str::from_utf8(value).ok().filter(|_| is_visible)
+}
+
 /// Elements of `X-Forwarded-For` in order.
-fn for_list(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
-    let lines = headers.get_all(X_FORWARDED_FOR).iter();
+fn for_list(fields: &Fields) -> impl DoubleEndedIterator<Item = &str> {
+    let lines = fields.get_all(&X_FORWARDED_FOR);
     lines
-        .flat_map(|line| line.to_str().unwrap_or("?").split(','))
+        .flat_map(|line| visible(line).unwrap_or("?").split(','))
         .map(str::trim_ascii)
         .filter(|e| !e.is_empty())
 }
@@ -116,9 +123,9 @@ fn address_of(element: &str) -> Option<IpAddr> {
 }
 
 /// The `for` of each element of `Forwarded`, still quoted; `unknown` where an element has none.
-fn forwarded_nodes(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(FORWARDED).iter();
-    let elements = lines.flat_map(|line| unquoted_split(line.to_str().unwrap_or("?"), ','));
+fn forwarded_nodes(fields: &Fields) -> impl Iterator<Item = &str> {
+    let lines = fields.get_all(&FORWARDED);
+    let elements = lines.flat_map(|line| unquoted_split(visible(line).unwrap_or("?"), ','));
     elements.filter(|element| !element.is_empty()).map(|element| {
         let mut pairs = unquoted_split(element, ';').filter_map(|pair| pair.split_once('='));
         pairs
@@ -142,24 +149,24 @@ fn unquoted_split(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 /// What is no address becomes `unknown`. The first element also carries what the first proxy saw.
-fn forwarded_from_list(headers: &HeaderMap) -> HeaderValue {
+fn forwarded_from_list(fields: &Fields) -> HeaderValue {
     let mut text = BytesMut::with_capacity(128);
-    for (place, address) in for_list(headers).map(address_of).enumerate() {
+    for (place, address) in for_list(fields).map(address_of).enumerate() {
         text.put_slice(if place == 0 { b"for=" } else { b", for=" });
         match address {
             Some(address) => text.put_slice(Node::from(address).0.as_bytes()),
             None => text.put_slice(b"unknown"),
         }
         if place == 0 {
-            put_first(&mut text, b";proto=", headers.get(X_FORWARDED_PROTO));
-            put_first(&mut text, b";host=", headers.get(X_FORWARDED_HOST));
+            put_first(&mut text, b";proto=", fields.get(&X_FORWARDED_PROTO));
+            put_first(&mut text, b";host=", fields.get(&X_FORWARDED_HOST));
         }
     }
     value(text)
 }
 
-fn put_first(text: &mut BytesMut, name: &[u8], list: Option<&HeaderValue>) {
-    let Some(first) = list.and_then(|list| list.to_str().ok()?.split(',').next()) else { return };
+fn put_first(text: &mut BytesMut, name: &[u8], list: Option<&[u8]>) {
+    let Some(first) = list.and_then(|list| visible(list)?.split(',').next()) else { return };
     let first = first.trim_ascii();
     if !first.is_empty() {
         text.put_slice(name);
@@ -168,9 +175,9 @@ fn put_first(text: &mut BytesMut, name: &[u8], list: Option<&HeaderValue>) {
 }
 
 /// Bare addresses; none when an element has no address, for then the list would say something else.
-fn list_from_forwarded(headers: &HeaderMap) -> Option<HeaderValue> {
+fn list_from_forwarded(fields: &Fields) -> Option<HeaderValue> {
     let mut text = BytesMut::with_capacity(64);
-    for node in forwarded_nodes(headers) {
+    for node in forwarded_nodes(fields) {
         if !text.is_empty() {
             text.put_slice(b", ");
         }

@@ -1,54 +1,36 @@
 //! `Connection`, and the fields it names.
 
-use http::header::{CONNECTION, Entry, HeaderMap, HeaderValue, OccupiedEntry};
+use http::header::CONNECTION;
 
-pub(super) fn has_option(headers: &HeaderMap, wanted: &str) -> bool {
-    headers.get_all(CONNECTION).iter().flat_map(options_of).any(|option| option.eq_ignore_ascii_case(wanted))
+use crate::message::Fields;
+
+pub(super) fn has_option(fields: &Fields, wanted: &str) -> bool {
+    let mut options = fields.get_all(&CONNECTION).flat_map(options_of);
+    options.any(|option| option.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
-/// Options of one `Connection` line; one that is no text names no field, and hides no other.
-fn options_of(line: &HeaderValue) -> impl Iterator<Item = &str> {
-    let options = line.as_bytes().split(|&byte| byte == b',');
-    options.filter_map(|option| str::from_utf8(option.trim_ascii()).ok())
+/// Options of one `Connection` line.
+fn options_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Removes `Connection` and every field it names, but for those that the message itself needs.
-pub(super) fn remove_nominated(headers: &mut HeaderMap) {
-    let lines = match headers.entry(CONNECTION) {
-        Entry::Occupied(entry) if is_usual_alone(&entry) => {
-            entry.remove();
-            return;
-        }
-        Entry::Occupied(entry) => entry.remove_entry_mult().1.collect::<SmallLines>(),
-        Entry::Vacant(_) => return,
-    };
-    for option in lines.0.iter().chain(&lines.1).flat_map(options_of) {
-        let is_needed = ["host", "content-length"].iter().any(|needed| option.eq_ignore_ascii_case(needed));
-        if !is_usual(option.as_bytes()) && !is_needed && !option.is_empty() {
-            headers.remove(option);
-        }
+pub(super) fn remove_nominated(fields: &mut Fields) {
+    let options = fields.get_all(&CONNECTION).flat_map(options_of);
+    let named: Vec<Vec<u8>> = options.filter(|it| names_a_field(it)).map(<[u8]>::to_vec).collect();
+    fields.remove(&CONNECTION);
+    for name in &named {
+        fields.remove_named(name);
     }
 }
 
-/// What nearly every message says, if it says anything.
-fn is_usual_alone(entry: &OccupiedEntry<'_, HeaderValue>) -> bool {
-    let mut lines = entry.iter();
-    lines.next().is_some_and(|line| is_usual(line.as_bytes())) && lines.next().is_none()
+fn names_a_field(option: &[u8]) -> bool {
+    let is_needed = [b"host".as_slice(), b"content-length"].iter().any(|it| option.eq_ignore_ascii_case(it));
+    !is_usual(option) && !is_needed && !option.is_empty()
 }
 
-/// The usual options name no field worth a look-up, or fields that go anyway.
+/// The usual options name no field worth a look, or fields that go anyway.
 fn is_usual(option: &[u8]) -> bool {
     let usual: [&[u8]; 4] = [b"keep-alive", b"close", b"upgrade", b"te"];
     usual.iter().any(|usual| option.eq_ignore_ascii_case(usual))
-}
-
-/// One line without allocating, more with.
-#[derive(Default)]
-struct SmallLines(Option<HeaderValue>, Vec<HeaderValue>);
-
-impl FromIterator<HeaderValue> for SmallLines {
-    fn from_iter<I: IntoIterator<Item = HeaderValue>>(lines: I) -> Self {
-        let mut lines = lines.into_iter();
-        Self(lines.next(), lines.collect())
-    }
 }

@@ -1,7 +1,7 @@
 //! What one look at the names of a head tells. Most heads have next to nothing that needs work, and looking names up one by
 //! one costs more than all the work that is left.
 
-use http::header::{HeaderMap, HeaderName};
+use crate::message::Fields;
 
 /// Which names of interest a head holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +25,12 @@ impl Seen {
     /// An address or a cookie of an answer.
     pub(crate) const PLACE: Self = Self(1 << 11);
 
-    pub(crate) fn in_request(headers: &HeaderMap) -> Self {
-        Self::with(headers, of_request)
+    pub(crate) fn in_request(fields: &Fields) -> Self {
+        Self::with(fields, of_request)
     }
 
-    pub(crate) fn in_answer(headers: &HeaderMap) -> Self {
-        Self::with(headers, of_answer)
+    pub(crate) fn in_answer(fields: &Fields) -> Self {
+        Self::with(fields, of_answer)
     }
 
     pub(crate) const fn has(self, other: Self) -> bool {
@@ -48,105 +48,107 @@ impl Seen {
 
     const NONE: Self = Self(0);
 
-    fn with(headers: &HeaderMap, of: impl Fn(&str) -> Self) -> Self {
-        headers.keys().fold(Self::NONE, |seen, name| seen.and(of(name.as_str())))
+    fn with(fields: &Fields, of: impl Fn(&[u8]) -> Self) -> Self {
+        fields.names().fold(Self::NONE, |seen, name| seen.and(of(name)))
     }
 }
 
-/// What must go from a request besides `Connection` and what it names. Allocates, and is called only where there is any.
-pub(super) fn condemned_of_request(headers: &HeaderMap, trusted: bool) -> Vec<HeaderName> {
+/// Takes out of a request what must go besides `Connection` and what it names.
+pub(super) fn remove_from_request(fields: &mut Fields, trusted: bool) {
     let unwanted = if trusted { Seen::ENDING } else { Seen::ENDING.and(Seen::CLAIM) }.and(Seen::TWIN);
-    headers.keys().filter(|name| of_request(name.as_str()).has(unwanted)).cloned().collect()
+    fields.retain(|name, _| !of_request(name).has(unwanted));
 }
 
-/// The same for an answer.
-pub(super) fn condemned_of_answer(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers.keys().filter(|name| of_answer(name.as_str()).has(Seen::ENDING)).cloned().collect()
+/// The same of an answer.
+pub(super) fn remove_from_answer(fields: &mut Fields) {
+    fields.retain(|name, _| !of_answer(name).has(Seen::ENDING));
 }
 
-fn of_request(name: &str) -> Seen {
+/// Names in any case.
+fn of_request(name: &[u8]) -> Seen {
+    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
     // Most names end here.
-    match name.as_bytes()[0] {
+    match first(name) {
         b'b' if begins(name, "banyan-") => {
-            if name == "banyan-hop" {
+            if is("banyan-hop") {
                 Seen::HOP.and(Seen::ENDING)
             } else {
                 Seen::ENDING
             }
         }
-        b'c' => match name {
-            "connection" => Seen::CONNECTION,
-            "content-length" => Seen::LENGTH,
-            // Spelled with an underscore, which CGI and its children read as the field that frames a message.
-            _ if is_twin(name, "content-length") => Seen::ENDING,
-            _ => Seen::NONE,
-        },
-        b'f' if name == "forwarded" => Seen::CLAIM,
+        b'c' if is("connection") => Seen::CONNECTION,
+        b'c' if is("content-length") => Seen::LENGTH,
+        // Spelled with an underscore, which CGI and its children read as the field that frames a message.
+        b'c' if is_twin(name, "content-length") => Seen::ENDING,
+        b'f' if is("forwarded") => Seen::CLAIM,
         // What only goes with `Upgrade: h2c`.
-        b'h' if name == "http2-settings" => Seen::ENDING,
-        b'o' if name == "origin" => Seen::ORIGIN,
+        b'h' if is("http2-settings") => Seen::ENDING,
+        b'o' if is("origin") => Seen::ORIGIN,
         // A client must not say it: CGI takes it for a setting of its own (CVE-2016-5385).
-        b'p' if name == "proxy" => Seen::ENDING,
-        b't' => match name {
-            "traceparent" => Seen::TRACEPARENT,
-            "tracestate" => Seen::TRACESTATE,
-            _ if name != "transfer-encoding" && is_twin(name, "transfer-encoding") => Seen::ENDING,
-            _ => of_hop(name),
-        },
+        b'p' if is("proxy") => Seen::ENDING,
+        b't' if is("traceparent") => Seen::TRACEPARENT,
+        b't' if is("tracestate") => Seen::TRACESTATE,
+        b't' if !is("transfer-encoding") && is_twin(name, "transfer-encoding") => Seen::ENDING,
         b'x' if begins(name, "x-forwarded-") || is_twin(name, "x-real-ip") => {
             // A trusted proxy appends to `X-Forwarded-For` and may pass a client's `X_Forwarded_For` through, which CGI and
             // WSGI read as the same name.
-            if name.contains('_') { Seen::CLAIM.and(Seen::TWIN) } else { Seen::CLAIM }
+            if name.contains(&b'_') { Seen::CLAIM.and(Seen::TWIN) } else { Seen::CLAIM }
         }
-        b'k' | b'p' | b'u' => of_hop(name),
-        _ => Seen::NONE,
-    }
-}
-
-fn of_answer(name: &str) -> Seen {
-    match name.as_bytes()[0] {
-        b'a' if name == "access-control-allow-origin" => Seen::PLACE,
-        b'b' if name.starts_with("banyan-") => Seen::ENDING,
-        b'c' => match name {
-            "connection" => Seen::CONNECTION,
-            "content-length" => Seen::LENGTH,
-            "content-location" => Seen::PLACE,
-            _ => Seen::NONE,
-        },
-        b'l' if matches!(name, "location" | "link") => Seen::PLACE,
-        b'r' if name == "refresh" => Seen::PLACE,
-        b's' if name == "set-cookie" => Seen::PLACE,
         b'k' | b'p' | b't' | b'u' => of_hop(name),
         _ => Seen::NONE,
     }
 }
 
-/// Fields of one hop (RFC 9110 7.6.1), and `Proxy-*`, which belong to a proxy the client has chosen. `Connection` is told
-/// apart before.
-fn of_hop(name: &str) -> Seen {
-    match name {
-        "te" => Seen::TE.and(Seen::ENDING),
-        "transfer-encoding" => Seen::CODING.and(Seen::ENDING),
-        "keep-alive"
-        | "proxy-authenticate"
-        | "proxy-authentication-info"
-        | "proxy-authorization"
-        | "proxy-connection"
-        | "upgrade" => Seen::ENDING,
+fn of_answer(name: &[u8]) -> Seen {
+    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    match first(name) {
+        b'a' if is("access-control-allow-origin") => Seen::PLACE,
+        b'b' if name.len() >= 7 && name[..7].eq_ignore_ascii_case(b"banyan-") => Seen::ENDING,
+        b'c' if is("connection") => Seen::CONNECTION,
+        b'c' if is("content-length") => Seen::LENGTH,
+        b'c' if is("content-location") => Seen::PLACE,
+        b'l' if is("location") || is("link") => Seen::PLACE,
+        b'r' if is("refresh") => Seen::PLACE,
+        b's' if is("set-cookie") => Seen::PLACE,
+        b'k' | b'p' | b't' | b'u' => of_hop(name),
         _ => Seen::NONE,
     }
 }
 
+fn first(name: &[u8]) -> u8 {
+    name.first().map_or(0, u8::to_ascii_lowercase)
+}
+
+/// Fields of one hop (RFC 9110 7.6.1), and `Proxy-*`, which belong to a proxy the client has chosen. `Connection`, `TE` and
+/// `Transfer-Encoding` are of it, too, and told apart.
+const ENDING: [&str; 6] = [
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "upgrade",
+];
+
+fn of_hop(name: &[u8]) -> Seen {
+    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    if is("te") {
+        Seen::TE.and(Seen::ENDING)
+    } else if is("transfer-encoding") {
+        Seen::CODING.and(Seen::ENDING)
+    } else if ENDING.into_iter().any(is) {
+        Seen::ENDING
+    } else {
+        Seen::NONE
+    }
+}
+
 /// Begins with `start`, where an underscore counts as a hyphen.
-fn begins(name: &str, start: &str) -> bool {
-    name.len() >= start.len() && is_twin_bytes(&name.as_bytes()[..start.len()], start.as_bytes())
+fn begins(name: &[u8], start: &str) -> bool {
+    name.len() >= start.len() && is_twin(&name[..start.len()], start)
 }
 
-fn is_twin(name: &str, of: &str) -> bool {
-    is_twin_bytes(name.as_bytes(), of.as_bytes())
-}
-
-fn is_twin_bytes(name: &[u8], of: &[u8]) -> bool {
-    name.len() == of.len()
-        && name.iter().zip(of).all(|(&byte, &of)| byte == of || (byte == b'_' && of == b'-'))
+fn is_twin(name: &[u8], of: &str) -> bool {
+    let is_like = |byte: u8, of: u8| byte.eq_ignore_ascii_case(&of) || (byte == b'_' && of == b'-');
+    name.len() == of.len() && name.iter().zip(of.as_bytes()).all(|(&byte, &of)| is_like(byte, of))
 }

@@ -5,12 +5,13 @@
 
 use std::fmt;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 
 use super::Seen;
+use crate::message::Fields;
 
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(super) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// `00-` 32 digits `-` 16 digits `-` 2 digits.
 const LENGTH: usize = 55;
@@ -36,42 +37,42 @@ impl fmt::Debug for TraceId {
 
 /// The trace of a request; begins one, and forgets `tracestate`, when `traceparent` is absent, repeated or not valid. What
 /// is begun is yet to be added.
-pub(super) fn pass_or_begin(headers: &mut HeaderMap, seen: Seen) -> (TraceId, Option<Traceparent>) {
+pub(super) fn pass_or_begin(fields: &mut Fields, seen: Seen) -> (TraceId, Option<Traceparent>) {
     if seen.has(Seen::TRACEPARENT) {
-        if let Some(trace) = passed(headers) {
+        if let Some(trace) = passed(fields) {
             return (trace, None);
         }
-        headers.remove(TRACEPARENT);
+        fields.remove(&TRACEPARENT);
     }
     if seen.has(Seen::TRACESTATE) {
-        headers.remove(TRACESTATE);
+        fields.remove(&TRACESTATE);
     }
     let (trace, value) = begin();
     (trace, Some(value))
 }
 
 /// Puts one that was begun among the fields.
-pub(super) fn put(headers: &mut HeaderMap, value: Option<Traceparent>) {
+pub(super) fn put(fields: &mut Fields, value: Option<Traceparent>) {
     let Some(value) = value else { return };
     let value = HeaderValue::from_bytes(&value).expect("hexadecimal digits and hyphens");
-    headers.insert(TRACEPARENT, value);
+    fields.insert(&TRACEPARENT, &value);
 }
 
-fn passed(headers: &HeaderMap) -> Option<TraceId> {
-    let mut lines = headers.get_all(TRACEPARENT).iter();
-    let trace = trace_of(lines.next()?.as_bytes());
+fn passed(fields: &Fields) -> Option<TraceId> {
+    let mut lines = fields.get_all(&TRACEPARENT);
+    let trace = trace_of(lines.next()?);
     trace.filter(|_| lines.next().is_none())
 }
 
 /// Makes a request that is ready to go out a child of its own in the same trace.
-pub(crate) fn child_span(headers: &mut HeaderMap) {
-    let Some(value) = headers.get_mut(TRACEPARENT) else { return };
-    let mut text = value.as_bytes().to_vec();
+pub(crate) fn child_span(fields: &mut Fields) {
+    let Some(value) = fields.get(&TRACEPARENT) else { return };
+    let mut text = value.to_vec();
     if let Some(parent) = text.get_mut(36..52) {
         parent.copy_from_slice(&digits(fastrand::u64(1..)));
     }
     if let Ok(child) = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
-        *value = child;
+        fields.insert(&TRACEPARENT, &child);
     }
 }
 

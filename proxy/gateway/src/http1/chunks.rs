@@ -6,7 +6,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::head::field;
+use super::head::trailer;
 
 /// Most bytes of all extensions of one body.
 const MAX_EXTENSIONS: usize = 16 << 10;
@@ -125,7 +125,7 @@ impl Chunks {
             return if is_too_much { Err(Malformed("trailers without end")) } else { Ok(Decoded::Need) };
         };
         self.state = State::End;
-        let section = input.split_to(length).freeze();
+        let section = input.split_to(length);
         if length == EMPTY_LINE {
             return Ok(Decoded::End);
         }
@@ -136,7 +136,7 @@ impl Chunks {
         };
         let mut trailers = HeaderMap::with_capacity(lines.len());
         for line in lines {
-            let (name, value) = field(&section, line)?;
+            let (name, value) = trailer(line)?;
             trailers.append(name, value);
         }
         Ok(Decoded::Trailers(trailers))

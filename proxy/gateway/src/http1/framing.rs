@@ -2,9 +2,10 @@
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRAILER, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, StatusCode, Version, header};
+use http::{Method, StatusCode, Version, header};
 
 use super::chunks::{Chunks, Decoded, Malformed};
+use crate::message::Fields;
 
 /// No body is longer, to hyper and to us: what is above stands for something else there.
 const MAX_LENGTH: u64 = u64::MAX - 2;
@@ -73,9 +74,9 @@ pub(super) fn length(value: &[u8]) -> Option<u64> {
 }
 
 /// One `chunked` and nothing else.
-pub(super) fn is_chunked_alone(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked = |line: &HeaderValue| line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+pub(super) fn is_chunked_alone(fields: &Fields) -> bool {
+    let mut lines = fields.get_all(&TRANSFER_ENCODING);
+    let is_chunked = |line: &[u8]| line.trim_ascii().eq_ignore_ascii_case(b"chunked");
     lines.next().is_some_and(is_chunked) && lines.next().is_none()
 }
 
@@ -84,25 +85,25 @@ pub(super) fn of_answer(
     method: &Method,
     status: StatusCode,
     version: Version,
-    headers: &HeaderMap,
+    fields: &Fields,
 ) -> Result<Decoder, Malformed> {
     let has_none =
         matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if has_none || *method == Method::HEAD {
         return Ok(Decoder::NONE);
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if fields.contains(&TRANSFER_ENCODING) {
         if version == Version::HTTP_10 {
             return Err(Malformed("a transfer coding with HTTP/1.0"));
         }
-        return if is_chunked_alone(headers) {
+        return if is_chunked_alone(fields) {
             Ok(Decoder::Chunked(Chunks::new()))
         } else {
             Err(Malformed("a transfer coding besides a single `chunked`"))
         };
     }
-    let lines = headers.get_all(CONTENT_LENGTH).iter();
-    let mut said = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let lines = fields.get_all(&CONTENT_LENGTH);
+    let mut said = lines.flat_map(|line| line.split(|&byte| byte == b','));
     let Some(first) = said.next() else { return Ok(Decoder::UntilClose) };
     let parsed = |text: &[u8]| length(text.trim_ascii());
     match parsed(first) {
@@ -126,12 +127,12 @@ impl Encoder {
     pub(super) const NONE: Self = Self::Length(0);
 
     /// In chunks, with the trailers that `Trailer` announces (RFC 9110 6.6.2).
-    pub(super) fn chunked(headers: &HeaderMap) -> Self {
-        if !headers.contains_key(TRAILER) {
+    pub(super) fn chunked(fields: &Fields) -> Self {
+        if !fields.contains(&TRAILER) {
             return Self::Chunked(None);
         }
-        let lines = headers.get_all(TRAILER).iter();
-        let names = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        let lines = fields.get_all(&TRAILER);
+        let names = lines.flat_map(|line| line.split(|&byte| byte == b','));
         let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
         Self::Chunked(Some(names.filter(may_trail).collect()))
     }
@@ -169,6 +170,6 @@ pub(super) fn write_trailers(trailers: &HeaderMap, allowed: &[HeaderName], out: 
 }
 
 /// Whether any of these lines names the option (RFC 9110 7.6.1).
-pub(super) fn has_option(value: &HeaderValue, option: &[u8]) -> bool {
-    value.as_bytes().split(|&byte| byte == b',').any(|found| found.trim_ascii().eq_ignore_ascii_case(option))
+pub(super) fn has_option(value: &[u8], option: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|found| found.trim_ascii().eq_ignore_ascii_case(option))
 }

@@ -1,21 +1,24 @@
 //! From bytes to heads (RFC 9112 2 to 5), by `httparse`.
 //!
-//! A head is looked for whole before it is parsed, so that it is parsed once and its values share its bytes. Of the rest only
-//! the beginning is parsed, so that nonsense is not waited for.
+//! A head is looked for whole before it is parsed, so that it is parsed once. It is copied then, at its length: what waits for an
+//! answer holds no more than that, and the buffer it was read into is free. Of the rest only the beginning is parsed, so that
+//! nonsense is not waited for.
 
 use std::mem::MaybeUninit;
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use bytes::{Buf as _, BytesMut};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{Extensions, Method, StatusCode, Uri, Version};
 use httparse::Status;
 
 use super::chunks::{Chunks, Malformed};
 use super::framing::{Decoder, has_option, length};
-use super::spelling::Spelling;
+use crate::message::{AnswerHead, Fields, RequestHead, Span};
 
 /// Fields for which no memory is needed but the stack.
 const FIELDS: usize = 100;
+/// What a field name may be for HTTP/2, by the `http` crate.
+const LONGEST_NAME: usize = (1 << 16) - 1;
 /// Most fields of an answer.
 const ANSWER_FIELDS: usize = 256;
 
@@ -57,7 +60,7 @@ impl From<httparse::Error> for Refused {
 /// A request, and what it says of its connection.
 #[expect(clippy::struct_excessive_bools, reason = "four facts, each by itself")]
 pub(super) struct Asked {
-    pub(super) request: Request<()>,
+    pub(super) head: Box<RequestHead>,
     pub(super) body: Decoder,
     pub(super) expects_continue: bool,
     pub(super) keeps_alive: bool,
@@ -67,7 +70,7 @@ pub(super) struct Asked {
 
 /// The head of an answer, and whether the connection goes on behind it.
 pub(super) struct Answered {
-    pub(super) response: Response<()>,
+    pub(super) head: AnswerHead,
     pub(super) keeps_alive: bool,
 }
 
@@ -78,18 +81,18 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Takes a whole head from the front of `input`; first `parse` sees the beginning of one that is not whole.
-    fn take<E>(
+    /// How long the head at the front of `input` is, if it is whole; first `parse` sees the beginning of one that is not.
+    fn length<E>(
         &mut self,
         input: &mut BytesMut,
         parse_beginning: impl FnOnce(&[u8]) -> Result<(), E>,
-    ) -> Result<Option<Bytes>, E> {
+    ) -> Result<Option<usize>, E> {
         if self.searched == 0 {
             skip_empty_lines(input);
         }
         if let Some(end) = end_of_head(input, self.searched) {
             self.searched = 0;
-            return Ok(Some(input.split_to(end).freeze()));
+            return Ok(Some(end));
         }
         if self.searched == 0 && !input.is_empty() {
             parse_beginning(input)?;
@@ -126,30 +129,32 @@ pub(super) fn request(
     search: &mut Search,
     bounds: &Bounds,
 ) -> Result<Option<Asked>, Refused> {
-    let head = search.take(input, |beginning| {
+    let length = search.length(input, |beginning| {
         let mut room = [const { MaybeUninit::uninit() }; FIELDS];
         match httparse::Request::new(&mut []).parse_with_uninit_headers(beginning, &mut room) {
             Err(httparse::Error::TooManyHeaders) | Ok(_) => Ok(()),
             Err(error) => Err(Refused::from(error)),
         }
     })?;
-    match head {
-        Some(head) if head.len() > bounds.bytes => Err(Refused::TooLong),
-        None if input.len() > bounds.bytes => Err(Refused::TooLong),
-        None => Ok(None),
-        Some(head) if bounds.fields <= FIELDS => {
-            let mut room = [const { MaybeUninit::uninit() }; FIELDS];
-            parsed_request(&head, &mut room[..bounds.fields], bounds).map(Some)
-        }
-        Some(head) => {
-            let mut room = vec![MaybeUninit::uninit(); bounds.fields];
-            parsed_request(&head, &mut room, bounds).map(Some)
-        }
-    }
+    let length = match length {
+        Some(length) if length > bounds.bytes => return Err(Refused::TooLong),
+        None if input.len() > bounds.bytes => return Err(Refused::TooLong),
+        None => return Ok(None),
+        Some(length) => length,
+    };
+    let asked = if bounds.fields <= FIELDS {
+        let mut room = [const { MaybeUninit::uninit() }; FIELDS];
+        parsed_request(&input[..length], &mut room[..bounds.fields], bounds)
+    } else {
+        let mut room = vec![MaybeUninit::uninit(); bounds.fields];
+        parsed_request(&input[..length], &mut room, bounds)
+    };
+    input.advance(length);
+    asked.map(Some)
 }
 
 fn parsed_request<'h>(
-    head: &'h Bytes,
+    head: &'h [u8],
     room: &mut [MaybeUninit<httparse::Header<'h>>],
     bounds: &Bounds,
 ) -> Result<Asked, Refused> {
@@ -167,29 +172,24 @@ fn parsed_request<'h>(
         return Err(Refused::TargetTooLong);
     }
     let method = Method::from_bytes(method.as_bytes());
-    let target = Uri::from_maybe_shared(head.slice_ref(target.as_bytes()));
+    let target = Uri::try_from(target);
     let mut asked = Asked {
-        request: Request::new(()),
+        head: Box::new(RequestHead {
+            method: method.map_err(|_| Refused::Malformed("a method that is none"))?,
+            uri: target.map_err(|_| Refused::Malformed("a target that is none"))?,
+            version: if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 },
+            fields: Fields::of_text(head, parsed.headers.len()),
+            extensions: Extensions::new(),
+        }),
         body: Decoder::NONE,
         expects_continue: false,
         keeps_alive: version == 1,
         wants_upgrade: false,
         takes_trailers: false,
     };
-    let request = &mut asked.request;
-    *request.method_mut() = method.map_err(|_| Refused::Malformed("a method that is none"))?;
-    *request.uri_mut() = target.map_err(|_| Refused::Malformed("a target that is none"))?;
-    *request.version_mut() = if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
-    *request.headers_mut() = HeaderMap::with_capacity(parsed.headers.len() + ROOM_FOR_OURS);
     asked.fields(head, parsed.headers)?;
-    if let Some(spelling) = Spelling::of(head, parsed.headers, None) {
-        asked.request.extensions_mut().insert(spelling);
-    }
     Ok(asked)
 }
-
-/// Fields that are added on the way.
-const ROOM_FOR_OURS: usize = 6;
 
 /// What the fields of a request say of its framing (RFC 9112 6.3).
 #[derive(Default)]
@@ -203,48 +203,52 @@ struct Said {
 }
 
 impl Asked {
-    fn fields(&mut self, head: &Bytes, lines: &[httparse::Header<'_>]) -> Result<(), Refused> {
-        let is_http_11 = self.request.version() == Version::HTTP_11;
+    fn fields(&mut self, head: &[u8], lines: &[httparse::Header<'_>]) -> Result<(), Refused> {
+        let is_http_11 = self.head.version == Version::HTTP_11;
         let mut said = Said::default();
         for line in lines {
-            let (name, value) = field(head, line)?;
-            let is_kept = match name {
-                header::CONTENT_LENGTH => said.length(&value)?,
-                header::TRANSFER_ENCODING => {
-                    if !is_http_11 {
-                        return Err(Refused::Malformed("a transfer coding with HTTP/1.0"));
-                    }
-                    said.coding(&value);
+            let value = line.value;
+            if line.name.len() > LONGEST_NAME {
+                return Err(Refused::Malformed("a field name that is too long"));
+            }
+            let is_kept = match Framing::of(line.name) {
+                Framing::Length => said.length(value)?,
+                Framing::Coding if !is_http_11 => {
+                    return Err(Refused::Malformed("a transfer coding with HTTP/1.0"));
+                }
+                Framing::Coding => {
+                    said.coding(value);
                     true
                 }
-                header::CONNECTION => {
-                    said.closes |= has_option(&value, b"close");
-                    self.keeps_alive |= has_option(&value, b"keep-alive");
+                Framing::Connection => {
+                    said.closes |= has_option(value, b"close");
+                    self.keeps_alive |= has_option(value, b"keep-alive");
                     true
                 }
-                header::EXPECT => {
-                    self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                Framing::Expect => {
+                    self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
                     true
                 }
-                header::UPGRADE => {
+                Framing::Upgrade => {
                     self.wants_upgrade = is_http_11;
                     true
                 }
-                header::TE => {
-                    self.takes_trailers |= has_option(&value, b"trailers");
+                Framing::Te => {
+                    self.takes_trailers |= has_option(value, b"trailers");
                     true
                 }
-                _ => true,
+                Framing::None => true,
             };
             if is_kept {
-                self.request.headers_mut().append(name, value);
+                let name = Span::in_text(head, line.name.as_bytes());
+                self.head.fields.push(name, Span::in_text(head, value));
             }
         }
         if said.has_coding && !said.is_chunked {
             return Err(Refused::Malformed("`chunked` is not the last transfer coding"));
         }
         if said.has_coding && said.has_length {
-            self.request.headers_mut().remove(header::CONTENT_LENGTH);
+            self.head.fields.remove(&CONTENT_LENGTH);
             // Whoever sent both may have been made to (RFC 9112 6.1).
             said.closes = true;
         }
@@ -258,77 +262,113 @@ impl Asked {
     }
 }
 
+/// What a field of a request has to do with where the request ends, and its connection.
+enum Framing {
+    Length,
+    Coding,
+    Connection,
+    Expect,
+    Upgrade,
+    Te,
+    None,
+}
+
+impl Framing {
+    /// Most names end at their length.
+    fn of(name: &str) -> Self {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        match name.len() {
+            2 if is("te") => Self::Te,
+            6 if is("expect") => Self::Expect,
+            7 if is("upgrade") => Self::Upgrade,
+            10 if is("connection") => Self::Connection,
+            14 if is("content-length") => Self::Length,
+            17 if is("transfer-encoding") => Self::Coding,
+            _ => Self::None,
+        }
+    }
+}
+
 impl Said {
     /// False for one that says what was said before.
-    fn length(&mut self, value: &HeaderValue) -> Result<bool, Refused> {
+    fn length(&mut self, value: &[u8]) -> Result<bool, Refused> {
         self.has_length = true;
         if self.has_coding {
             return Ok(false);
         }
-        let length = length(value.as_bytes()).ok_or(Refused::Malformed("a length that is none"))?;
+        let length = length(value).ok_or(Refused::Malformed("a length that is none"))?;
         match self.length.replace(length) {
             Some(before) if before != length => Err(Refused::Malformed("lengths that differ")),
             before => Ok(before.is_none()),
         }
     }
 
-    fn coding(&mut self, value: &HeaderValue) {
+    fn coding(&mut self, value: &[u8]) {
         self.has_coding = true;
-        let last = value.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
+        let last = value.rsplit(|&byte| byte == b',').next().unwrap_or_default();
         self.is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
     }
 }
 
 /// `None` while the head is not whole. Interim answers are answers here.
 pub(super) fn answer(input: &mut BytesMut, search: &mut Search) -> Result<Option<Answered>, Malformed> {
-    let malformed = |error| match Refused::from(error) {
-        Refused::Malformed(what) => Malformed(what),
-        Refused::TooLong | Refused::TargetTooLong => Malformed("too many fields"),
-    };
-    let mut room = [const { MaybeUninit::uninit() }; ANSWER_FIELDS];
-    let config = httparse::ParserConfig::default();
-    let head = search.take(input, |beginning| {
+    let length = search.length(input, |beginning| {
         let mut response = httparse::Response::new(&mut []);
         let mut room = [const { MaybeUninit::uninit() }; ANSWER_FIELDS];
+        let config = httparse::ParserConfig::default();
         let parsed = config.parse_response_with_uninit_headers(&mut response, beginning, &mut room);
         parsed.map(drop).map_err(malformed)
     })?;
-    let Some(head) = head else { return Ok(None) };
+    let Some(length) = length else { return Ok(None) };
+    let answered = parsed_answer(&input[..length]);
+    input.advance(length);
+    answered.map(Some)
+}
+
+fn malformed(error: httparse::Error) -> Malformed {
+    match Refused::from(error) {
+        Refused::Malformed(what) => Malformed(what),
+        Refused::TooLong | Refused::TargetTooLong => Malformed("too many fields"),
+    }
+}
+
+fn parsed_answer(text: &[u8]) -> Result<Answered, Malformed> {
+    let mut room = [const { MaybeUninit::uninit() }; ANSWER_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
-    let outcome = config.parse_response_with_uninit_headers(&mut parsed, &head, &mut room);
-    let whole = matches!(outcome.map_err(malformed)?, Status::Complete(length) if length == head.len());
+    let config = httparse::ParserConfig::default();
+    let outcome = config.parse_response_with_uninit_headers(&mut parsed, text, &mut room);
+    let whole = matches!(outcome.map_err(malformed)?, Status::Complete(length) if length == text.len());
     let (Some(code), Some(version), true) = (parsed.code, parsed.version, whole) else {
         return Err(Malformed("a head that ends before its end"));
     };
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(code).map_err(|_| Malformed("a status that is none"))?;
-    *response.version_mut() = if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + ROOM_FOR_OURS);
+    let status = StatusCode::from_u16(code).map_err(|_| Malformed("a status that is none"))?;
+    let mut fields = Fields::of_text(text, parsed.headers.len());
     let (mut keeps_alive, mut closes) = (version == 1, false);
     for line in &*parsed.headers {
-        let (name, value) = field(&head, line)?;
-        if name == header::CONNECTION {
-            closes |= has_option(&value, b"close");
-            keeps_alive |= has_option(&value, b"keep-alive");
+        if matches!(Framing::of(line.name), Framing::Connection) {
+            closes |= has_option(line.value, b"close");
+            keeps_alive |= has_option(line.value, b"keep-alive");
         }
-        headers.append(name, value);
+        if line.name.len() > LONGEST_NAME {
+            return Err(Malformed("a field name that is too long"));
+        }
+        let name = Span::in_text(text, line.name.as_bytes());
+        fields.push(name, Span::in_text(text, line.value));
     }
-    *response.headers_mut() = headers;
-    let reason = parsed.reason.filter(|reason| Some(*reason) != response.status().canonical_reason());
-    let reason = reason.map(|reason| head.slice_ref(reason.as_bytes()));
-    if let Some(spelling) = Spelling::of(&head, parsed.headers, reason) {
-        response.extensions_mut().insert(spelling);
-    }
-    Ok(Some(Answered { response, keeps_alive: keeps_alive && !closes }))
+    let reason = parsed.reason.filter(|reason| Some(*reason) != status.canonical_reason());
+    let head = AnswerHead {
+        status,
+        version: if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 },
+        reason: reason.map(|reason| Span::in_text(text, reason.as_bytes())),
+        fields,
+    };
+    Ok(Answered { head, keeps_alive: keeps_alive && !closes })
 }
 
-/// A field that shares the bytes of its head.
-pub(super) fn field(
-    head: &Bytes,
-    line: &httparse::Header<'_>,
-) -> Result<(HeaderName, HeaderValue), Malformed> {
+/// A field behind a body.
+pub(super) fn trailer(line: &httparse::Header<'_>) -> Result<(HeaderName, HeaderValue), Malformed> {
     let name = HeaderName::from_bytes(line.name.as_bytes());
     let name = name.map_err(|_| Malformed("a field name that is none"))?;
-    let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value));
+    let value = HeaderValue::from_bytes(line.value);
     Ok((name, value.map_err(|_| Malformed("a field value that is none"))?))
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::Error;
-use super::server::ClientBody;
+use super::upload::ClientBody;
 use super::upstream::AnswerBody;
 
 /// A body on its way in.

@@ -12,20 +12,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use super::chunks::Decoded;
-use super::framing::{self, Decoder, Encoder, has_option};
+use super::framing::{Decoder, Encoder};
 use super::head::{self, Asked, Bounds, Refused, Search};
 use super::input::Input;
 use super::output::Output;
-use super::spelling::{Speller, Spelling};
-use super::{Duplex, Error, Incoming, Switch, Switched, date};
+use super::upload::ClientBody;
+use super::writing::Exchange;
+use super::{Duplex, Error, Incoming, Switch, Switched};
 use crate::body::ResponseBody;
+use crate::message::{Answer, RequestHead};
 
 /// Reads of a body that nobody wants, for the sake of the connection.
 const MAX_PASSED: usize = 8;
@@ -34,17 +35,17 @@ const MAX_PASSED: usize = 8;
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Mutex<Wire>>);
 
-struct Wire {
-    stream: Option<Box<dyn Duplex>>,
-    input: Input,
+pub(super) struct Wire {
+    pub(super) stream: Option<Box<dyn Duplex>>,
+    pub(super) input: Input,
     search: Search,
-    output: Output,
+    pub(super) output: Output,
     /// The request's body.
     body: BodyState,
     /// Whoever waits for the end of the body.
     waits: Option<Waker>,
     /// The client waits for permission to send its body.
-    owes_continue: bool,
+    pub(super) owes_continue: bool,
     /// It was answered without: it may send its next request in place of the body.
     was_not_asked: bool,
     /// No further request is read.
@@ -52,7 +53,7 @@ struct Wire {
 }
 
 #[derive(Debug)]
-enum BodyState {
+pub(super) enum BodyState {
     Ended,
     /// Somebody has it.
     Held,
@@ -74,15 +75,6 @@ pub(crate) enum Unread {
     Malformed,
     TooLong,
     TargetTooLong,
-}
-
-/// What is left of a request when its body has gone.
-struct Exchange {
-    method: Method,
-    version: Version,
-    keeps_alive: bool,
-    takes_trailers: bool,
-    switch: Option<oneshot::Sender<Switched>>,
 }
 
 /// What comes of a connection behind an answer.
@@ -107,7 +99,7 @@ impl Client {
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Wire> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Wire> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,9 +111,9 @@ impl Client {
     /// Serves until either side ends. `refuse` answers for a head that could not be read.
     pub(crate) async fn serve<A, F, R>(&self, limits: HeadLimits, answer: A, refuse: R) -> Result<(), Error>
     where
-        A: Fn(Request<Incoming>) -> F,
-        F: Future<Output = Response<ResponseBody>> + Send,
-        R: Fn(Unread) -> Response<ResponseBody>,
+        A: Fn(Box<RequestHead>, Incoming) -> F,
+        F: Future<Output = Answer> + Send,
+        R: Fn(Unread) -> Answer,
     {
         let bounds = Bounds {
             bytes: limits.fields_bytes + limits.target_bytes,
@@ -130,7 +122,7 @@ impl Client {
         };
         loop {
             let asked = match poll_fn(|cx| self.lock().poll_request(&bounds, cx)).await? {
-                Head::Asked(asked) => *asked,
+                Head::Asked(asked) => asked,
                 Head::Refused(unread) => {
                     let exchange = Exchange::refused();
                     // On the heap: a connection that rests has no room for it.
@@ -140,8 +132,8 @@ impl Client {
                 Head::None => break,
             };
             let next = {
-                let (exchange, request) = self.begin(asked);
-                let answering = answer(request);
+                let (exchange, head, body) = self.begin(asked);
+                let answering = answer(head, body);
                 Box::pin(self.exchange(exchange, answering)).await?
             };
             match next {
@@ -176,25 +168,19 @@ impl Client {
         Ok(stream.shutdown().await?)
     }
 
-    fn begin(&self, asked: Asked) -> (Exchange, Request<Incoming>) {
-        let Asked {
-            mut request,
-            body: decoder,
-            expects_continue,
-            keeps_alive,
-            wants_upgrade,
-            takes_trailers,
-        } = asked;
+    fn begin(&self, asked: Asked) -> (Exchange, Box<RequestHead>, Incoming) {
+        let Asked { mut head, body: decoder, expects_continue, keeps_alive, wants_upgrade, takes_trailers } =
+            asked;
         let mut exchange = Exchange {
-            method: request.method().clone(),
-            version: request.version(),
+            method: head.method.clone(),
+            version: head.version,
             keeps_alive,
             takes_trailers,
             switch: None,
         };
         if wants_upgrade {
             let (sender, switch) = Switch::new();
-            request.extensions_mut().insert(switch);
+            head.extensions.insert(switch);
             exchange.switch = Some(sender);
         }
         let mut wire = self.lock();
@@ -204,35 +190,35 @@ impl Client {
         } else {
             wire.body = BodyState::Held;
             wire.owes_continue = expects_continue && exchange.version == Version::HTTP_11;
-            Incoming::Client(ClientBody { client: self.clone(), decoder: Some(decoder) })
+            Incoming::Client(ClientBody::new(self.clone(), decoder))
         };
-        (exchange, request.map(|()| body))
+        (exchange, head, body)
     }
 
     async fn exchange<F>(&self, exchange: Exchange, answering: F) -> Result<Next, Error>
     where
-        F: Future<Output = Response<ResponseBody>>,
+        F: Future<Output = Answer>,
     {
         let mut answering = std::pin::pin!(answering);
         let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Ok(response)),
+            Poll::Ready(answer) => Poll::Ready(Ok(answer)),
             Poll::Pending => self.lock().poll_gone(cx).map(Err),
         });
-        let response = answered.await?;
-        self.give(exchange, response).await
+        let answer = answered.await?;
+        self.give(exchange, answer).await
     }
 
     /// Writes an answer, and sees to what is left of its request.
-    async fn give(&self, mut exchange: Exchange, response: Response<ResponseBody>) -> Result<Next, Error> {
-        let (parts, mut body) = response.into_parts();
-        let is_switch = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    async fn give(&self, mut exchange: Exchange, answer: Answer) -> Result<Next, Error> {
+        let Answer { head, mut body } = answer;
+        let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let mut encoder = {
             let mut wire = self.lock();
             wire.was_not_asked = std::mem::take(&mut wire.owes_continue);
             // What was begun of a `100 Continue` comes first.
-            exchange.write_head(&parts, &body, wire.output.text())
+            exchange.write_head(&head, &body, wire.output.text())
         };
-        drop(parts);
+        drop(head);
         let is_bodiless = is_switch || matches!(encoder, Encoder::Length(0));
         let is_until_close = matches!(encoder, Encoder::UntilClose);
         let mut is_whole = is_bodiless;
@@ -307,7 +293,7 @@ impl Client {
 }
 
 enum Head {
-    Asked(Box<Asked>),
+    Asked(Asked),
     Refused(Unread),
     /// The client is done, or we are.
     None,
@@ -321,7 +307,7 @@ impl Wire {
             if !self.input.bytes.is_empty() {
                 match head::request(&mut self.input.bytes, &mut self.search, bounds) {
                     Ok(None) => {}
-                    Ok(Some(asked)) => return Poll::Ready(Ok(Head::Asked(Box::new(asked)))),
+                    Ok(Some(asked)) => return Poll::Ready(Ok(Head::Asked(asked))),
                     Err(refused) => {
                         return Poll::Ready(Ok(Head::Refused(match refused {
                             Refused::Malformed(what) => {
@@ -424,202 +410,10 @@ impl Wire {
         }
     }
 
-    fn body_is(&mut self, state: BodyState) {
+    pub(super) fn body_is(&mut self, state: BodyState) {
         self.body = state;
         if let Some(waker) = self.waits.take() {
             waker.wake();
-        }
-    }
-}
-
-impl Exchange {
-    fn refused() -> Self {
-        Self {
-            method: Method::GET,
-            version: Version::HTTP_11,
-            keeps_alive: false,
-            takes_trailers: false,
-            switch: None,
-        }
-    }
-
-    /// Says how the body ends, by which the connection may have to end, too.
-    fn write_head(
-        &mut self,
-        parts: &http::response::Parts,
-        body: &ResponseBody,
-        out: &mut Vec<u8>,
-    ) -> Encoder {
-        let spelling = parts.extensions.get::<Spelling>();
-        let is_http_10 = self.version == Version::HTTP_10;
-        write_status(parts.status, spelling.and_then(Spelling::reason), is_http_10, out);
-        let mut names = Speller::new(spelling);
-        let says = |option: &[u8]| {
-            let lines = parts.headers.get_all(header::CONNECTION).iter();
-            lines.into_iter().any(|line| has_option(line, option))
-        };
-        let says_close = says(b"close");
-        self.keeps_alive &= !says_close;
-        let says_keep_alive = is_http_10 && says(b"keep-alive");
-        let (encoder, length) = self.framing(parts, body);
-        let is_chunked = matches!(encoder, Encoder::Chunked(_));
-        let mut line = |name: &HeaderName, value: &[u8], out: &mut Vec<u8>| {
-            names.write(name, out);
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
-        };
-        let (mut has_length, mut has_date) = (false, false);
-        for (name, value) in &parts.headers {
-            match *name {
-                header::TRANSFER_ENCODING => continue,
-                header::TRAILER if !is_chunked => continue,
-                header::CONTENT_LENGTH => {
-                    if length == Length::None || has_length {
-                        continue;
-                    }
-                    has_length = true;
-                }
-                header::DATE => has_date = true,
-                _ => {}
-            }
-            line(name, value.as_bytes(), out);
-        }
-        match length {
-            Length::Is(length) if !has_length => {
-                let mut digits = Vec::with_capacity(20);
-                let _ = std::io::Write::write_fmt(&mut digits, format_args!("{length}"));
-                line(&header::CONTENT_LENGTH, &digits, out);
-            }
-            _ if is_chunked => line(&header::TRANSFER_ENCODING, b"chunked", out),
-            _ => {}
-        }
-        // RFC 9112 9.6: the last answer says so.
-        if !is_http_10 && !self.keeps_alive && !says_close && parts.status != StatusCode::SWITCHING_PROTOCOLS
-        {
-            line(&header::CONNECTION, b"close", out);
-        }
-        if is_http_10 && self.keeps_alive && !says_keep_alive && !matches!(encoder, Encoder::UntilClose) {
-            line(&header::CONNECTION, b"keep-alive", out);
-        }
-        if !has_date {
-            names.write(&header::DATE, out);
-            out.extend_from_slice(b": ");
-            date::write(out);
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"\r\n");
-        encoder
-    }
-
-    /// RFC 9112 6.3, and which lengths are said (RFC 9110 8.6).
-    fn framing(&self, parts: &http::response::Parts, body: &ResponseBody) -> (Encoder, Length) {
-        let status = parts.status;
-        if status.is_informational() || status == StatusCode::NO_CONTENT {
-            return (Encoder::NONE, Length::None);
-        }
-        let said = parts.headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
-        if status == StatusCode::NOT_MODIFIED || self.method == Method::HEAD {
-            let of_body = body.size_hint().exact().filter(|&length| length > 0);
-            let length = match (said, of_body) {
-                (Some(_), _) => Length::Said,
-                (None, Some(length)) if status != StatusCode::NOT_MODIFIED => Length::Is(length),
-                _ => Length::None,
-            };
-            return (Encoder::NONE, length);
-        }
-        let exact = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-        match (exact, said.and_then(framing::length)) {
-            (Some(length), _) | (None, Some(length)) => (Encoder::Length(length), Length::Is(length)),
-            (None, None) if self.version == Version::HTTP_10 => (Encoder::UntilClose, Length::None),
-            (None, None) => (Encoder::chunked(&parts.headers), Length::None),
-        }
-    }
-}
-
-/// What a head says of a length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Length {
-    None,
-    /// What the fields say.
-    Said,
-    Is(u64),
-}
-
-fn write_status(status: StatusCode, reason: Option<&[u8]>, is_http_10: bool, out: &mut Vec<u8>) {
-    if status == StatusCode::OK && reason.is_none() && !is_http_10 {
-        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-    }
-    out.extend_from_slice(if is_http_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    let usual = || status.canonical_reason().unwrap_or("<none>").as_bytes();
-    out.extend_from_slice(reason.unwrap_or_else(usual));
-    out.extend_from_slice(b"\r\n");
-}
-
-/// The body of a request.
-pub(crate) struct ClientBody {
-    client: Client,
-    /// Until its end.
-    decoder: Option<Decoder>,
-}
-
-impl ClientBody {
-    pub(super) fn has_ended(&self) -> bool {
-        self.decoder.is_none()
-    }
-
-    pub(super) fn left(&self) -> Option<u64> {
-        self.decoder.as_ref().map_or(Some(0), Decoder::left)
-    }
-
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(decoder) = &mut self.decoder else { return Poll::Ready(None) };
-        let mut wire = self.client.lock();
-        let frame = ready!(wire.poll_decoded(decoder, cx));
-        let has_ended = decoder.has_ended() || !matches!(frame, Ok(Decoded::Data(_) | Decoded::Need));
-        if has_ended {
-            // What is behind nonsense cannot be read either.
-            let state = if frame.is_ok() { BodyState::Ended } else { BodyState::Left(Decoder::UntilClose) };
-            self.decoder = None;
-            wire.body_is(state);
-        }
-        Poll::Ready(match frame {
-            Ok(Decoded::Data(data)) => Some(Ok(Frame::data(data))),
-            Ok(Decoded::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
-            Ok(Decoded::Need | Decoded::End) => None,
-            Err(error) => Some(Err(error)),
-        })
-    }
-}
-
-impl Wire {
-    fn poll_decoded(&mut self, decoder: &mut Decoder, cx: &mut Context<'_>) -> Poll<Result<Decoded, Error>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(Error::Cut)) };
-        if std::mem::take(&mut self.owes_continue) {
-            self.output.text().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            // What is not taken now goes out before the answer.
-            if let Poll::Ready(Err(error)) = self.output.poll_flush(&mut **stream, cx) {
-                return Poll::Ready(Err(error.into()));
-            }
-        }
-        loop {
-            match decoder.decode(&mut self.input.bytes, false)? {
-                Decoded::Need => {}
-                other => return Poll::Ready(Ok(other)),
-            }
-            if ready!(self.input.poll_fill(&mut **stream, cx))? == 0 {
-                return Poll::Ready(Err(Error::Cut));
-            }
-        }
-    }
-}
-
-impl Drop for ClientBody {
-    fn drop(&mut self) {
-        if let Some(decoder) = self.decoder.take() {
-            self.client.lock().body_is(BodyState::Left(decoder));
         }
     }
 }

@@ -12,7 +12,7 @@ use super::chunks::{Chunks, Decoded, Malformed};
 use super::framing::{self, Decoder, Encoder};
 use super::head::{self, Bounds, Refused, Search};
 use super::output::Output;
-use super::spelling::{Speller, Spelling};
+use crate::message::Fields;
 
 const BOUNDS: Bounds = Bounds { bytes: 16 << 10, fields: 100, target: 8 << 10 };
 
@@ -112,8 +112,8 @@ fn parsed(pieces: &[&[u8]]) -> Parsed {
     for piece in pieces {
         input.extend_from_slice(piece);
         if let Some(asked) = head::request(&mut input, &mut search, &BOUNDS)? {
-            let (parts, ()) = asked.request.into_parts();
-            return Ok(Some((parts.method, parts.uri.to_string(), parts.headers, input.len())));
+            let fields = HeaderMap::from(&asked.head.fields);
+            return Ok(Some((asked.head.method, asked.head.uri.to_string(), fields, input.len())));
         }
     }
     Ok(None)
@@ -127,7 +127,7 @@ proptest! {
         trailers.insert("host", HeaderValue::from_static("frames nothing here"));
         let mut head = HeaderMap::new();
         head.insert("trailer", HeaderValue::from_static("X-Sum, Host"));
-        let wire = written(Encoder::chunked(&head), &pieces, Some(&trailers), step).expect("it has an end");
+        let wire = written(Encoder::chunked(&Fields::from(&head)), &pieces, Some(&trailers), step).expect("it has an end");
         trailers.remove("host");
         let wire = [&wire[..], b"next"].concat();
         let expected = Ok((pieces.concat(), Some(trailers), b"next".to_vec()));
@@ -212,7 +212,8 @@ fn bodies_of_answers_are_as_long_as_the_rfc_says() {
             .iter()
             .map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
         let status = StatusCode::from_u16(status).expect("a status");
-        framing::of_answer(&method, status, version, &fields.collect()).map(|decoder| format!("{decoder:?}"))
+        let fields = Fields::from(&fields.collect::<HeaderMap>());
+        framing::of_answer(&method, status, version, &fields).map(|decoder| format!("{decoder:?}"))
     };
     let (new, old) = (Version::HTTP_11, Version::HTTP_10);
     let length = ("content-length", "5");
@@ -229,29 +230,4 @@ fn bodies_of_answers_are_as_long_as_the_rfc_says() {
     assert!(of(Method::GET, 200, new, &[("content-length", "+5")]).is_err());
     assert!(of(Method::GET, 200, new, &[("transfer-encoding", "gzip, chunked")]).is_err());
     assert!(of(Method::GET, 200, old, &[chunks]).is_err());
-}
-
-#[test]
-fn names_keep_their_spelling_and_others_are_written_small() {
-    let head = Bytes::from_static(b"GET / HTTP/1.1\r\nHOST: a\r\nX-Two: 1\r\nx-two: 2\r\nAccept: *\r\n\r\n");
-    let mut room = [httparse::EMPTY_HEADER; 8];
-    let mut request = httparse::Request::new(&mut room);
-    assert!(request.parse(&head).expect("well-formed").is_complete());
-    let spelling = Spelling::of(&head, request.headers, None).expect("there are capitals");
-    let spell = |names: &[&'static str]| {
-        let mut speller = Speller::new(Some(&spelling));
-        let mut out = Vec::new();
-        for name in names {
-            speller.write(&name.parse().expect("a name"), &mut out);
-            out.push(b' ');
-        }
-        String::from_utf8(out).expect("text")
-    };
-    assert_eq!(spell(&["host", "x-two", "x-two", "accept"]), "HOST X-Two x-two Accept ");
-    assert_eq!(spell(&["accept", "x-new", "host"]), "Accept x-new HOST ");
-    let plain = Bytes::from_static(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-    let mut room = [httparse::EMPTY_HEADER; 8];
-    let mut request = httparse::Request::new(&mut room);
-    assert!(request.parse(&plain).expect("well-formed").is_complete());
-    assert!(Spelling::of(&plain, request.headers, None).is_none());
 }

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -24,10 +24,10 @@ use super::framing::{self, Decoder, Encoder};
 use super::head::{self, Search};
 use super::input::Input;
 use super::output::Output;
-use super::spelling::{Speller, Spelling};
 use super::{Duplex, Error, Incoming, Switched};
 use crate::body::{BodyError, RequestBody};
 use crate::forwarding::Lines;
+use crate::message::{AnswerHead, RequestHead};
 use crate::tls::SecureStream;
 use crate::upstream_io::UpstreamIo;
 
@@ -77,7 +77,7 @@ struct Wire {
 }
 
 /// The head of an answer, where its body ends, and whether the connection goes on behind it.
-type Answered = (Response<()>, Decoder, bool);
+type Answered = (AnswerHead, Decoder, bool);
 
 struct Upload {
     /// Of no type: what a connection may carry must not become a part of every type that holds one.
@@ -128,29 +128,30 @@ impl Connection {
     }
 
     /// Sends a request, and waits for the head of its answer. The body of the answer goes on with both. An error says whether
-    /// the request is still there unsent.
+    /// the request is still there unsent; else its body has gone.
     pub(crate) async fn send(
         &self,
-        request: &mut Request<RequestBody>,
+        head: &RequestHead,
+        body: &mut RequestBody,
         added: Option<Lines<'_>>,
         interim: Interim<'_>,
-    ) -> Result<Response<Incoming>, (Error, bool)> {
+    ) -> Result<(AnswerHead, Incoming), (Error, bool)> {
         if !self.is_ready() {
             return Err((Error::Cut, true));
         }
-        self.lock().begin(request, added);
+        self.lock().begin(head, std::mem::replace(body, RequestBody::Empty), added);
         let answered = poll_fn(|cx| self.lock().poll_head(cx, interim)).await;
-        let (response, decoder, keeps_alive) = answered.map_err(|error| (error, false))?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let (head, decoder, keeps_alive) = answered.map_err(|error| (error, false))?;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
             // What is behind the head is no HTTP.
-            return Ok(response.map(|()| Incoming::Empty));
+            return Ok((head, Incoming::Empty));
         }
         let mut body = AnswerBody { connection: Some(self.clone()), decoder, keeps_alive };
         if body.decoder.has_ended() {
             body.finish();
         }
         let body = if body.has_ended() { Incoming::Empty } else { Incoming::Answer(body) };
-        Ok(response.map(|()| body))
+        Ok((head, body))
     }
 
     /// A byte of an answer has come since the last request.
@@ -183,43 +184,37 @@ impl Wire {
         self.stream = Stream::Gone;
     }
 
-    /// Takes the body of the request, and leaves its head.
-    fn begin(&mut self, request: &mut Request<RequestBody>, added: Option<Lines<'_>>) {
-        let body = std::mem::replace(request.body_mut(), RequestBody::Empty);
-        let headers = request.headers();
+    fn begin(&mut self, head: &RequestHead, body: RequestBody, added: Option<Lines<'_>>) {
+        let RequestHead { method, uri, fields, .. } = head;
         let text = self.output.text();
-        text.extend_from_slice(request.method().as_str().as_bytes());
+        text.extend_from_slice(method.as_str().as_bytes());
         text.push(b' ');
-        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-        text.extend_from_slice(target.as_bytes());
+        text.extend_from_slice(uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
         text.extend_from_slice(b" HTTP/1.1\r\n");
         let is_empty = body.is_end_stream();
-        let is_chunked = !is_empty && headers.contains_key(TRANSFER_ENCODING);
-        let mut names = Speller::new(request.extensions().get::<Spelling>());
-        for (name, value) in headers {
-            // What frames the message is what is sent.
-            if (*name == TRANSFER_ENCODING && is_empty) || (*name == CONTENT_LENGTH && is_chunked) {
-                continue;
-            }
-            names.write(name, text);
-            text.extend_from_slice(b": ");
-            text.extend_from_slice(value.as_bytes());
-            text.extend_from_slice(b"\r\n");
-        }
+        let has_coding = fields.contains(&TRANSFER_ENCODING);
+        let is_chunked = !is_empty && has_coding;
+        // What frames the message is what is sent.
+        let is_of_framing = |name: &[u8], framing: &HeaderName| name.eq_ignore_ascii_case(framing.as_ref());
+        fields.write(text, |name| {
+            has_coding
+                && ((is_empty && is_of_framing(name, &TRANSFER_ENCODING))
+                    || (is_chunked && is_of_framing(name, &CONTENT_LENGTH)))
+        });
         if let Some((added, peer)) = added {
-            added.write(peer, text);
+            added.write(peer, fields, text);
         }
         text.extend_from_slice(b"\r\n");
-        let length = || headers.get(CONTENT_LENGTH).and_then(|value| framing::length(value.as_bytes()));
+        let length = || fields.get(&CONTENT_LENGTH).and_then(framing::length);
         self.upload = (!is_empty).then(|| Upload {
             body: Box::pin(body),
             encoder: if is_chunked {
-                Encoder::chunked(headers)
+                Encoder::chunked(fields)
             } else {
                 Encoder::Length(length().unwrap_or(0))
             },
         });
-        self.method = request.method().clone();
+        self.method = method.clone();
         self.state = State::Busy;
         self.heard = 0;
     }
@@ -288,10 +283,10 @@ impl Wire {
         }
         loop {
             if !self.input.bytes.is_empty()
-                && let Some(head::Answered { response, keeps_alive }) =
+                && let Some(head::Answered { head, keeps_alive }) =
                     head::answer(&mut self.input.bytes, &mut self.search)?
             {
-                let status = response.status();
+                let status = head.status;
                 if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                     interim(status);
                     // It may have been what the body waited for.
@@ -300,9 +295,8 @@ impl Wire {
                     }
                     continue;
                 }
-                let decoder =
-                    framing::of_answer(&self.method, status, response.version(), response.headers())?;
-                return Poll::Ready(Ok((response, decoder, keeps_alive)));
+                let decoder = framing::of_answer(&self.method, status, head.version, &head.fields)?;
+                return Poll::Ready(Ok((head, decoder, keeps_alive)));
             }
             if self.input.bytes.len() > MAX_HEAD {
                 return Poll::Ready(Err(Error::Malformed("a head that is too long")));

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Request, Response, Version};
-
 use super::{Idle, Slot};
 use crate::body::RequestBody;
+use crate::forward::{Naming, in_http2};
 use crate::forwarding::Lines;
 use crate::http1::upstream::{Connection, Interim};
 use crate::http1::{Incoming, StreamError, Switched};
+use crate::message::{AnswerHead, RequestHead};
 use crate::shadow::Said;
 use crate::streams::Stream;
 
@@ -45,37 +45,30 @@ impl Lease {
         Self::new(Sender::Http1(connection), home, slot)
     }
 
-    /// In which a request must go out.
-    pub(crate) fn version(&self) -> Version {
-        match &self.sender {
-            Sender::Http1(_) => Version::HTTP_11,
-            Sender::Http2(_) => Version::HTTP_2,
-        }
-    }
-
-    /// Sends a request, and waits for the head of its answer. It leaves its head behind with HTTP/1, and nothing with HTTP/2,
-    /// which takes no lines beside its fields. Interim answers are told of with HTTP/1 only: hyper keeps
-    /// those of HTTP/2 to itself.
+    /// Sends a request, and waits for the head of its answer. It takes the body along, unless it says that nothing was sent.
+    /// Interim answers are told of with HTTP/1 only: hyper keeps those of HTTP/2 to itself.
     pub(crate) async fn send(
         &mut self,
-        request: &mut Request<RequestBody>,
+        head: &RequestHead,
+        body: &mut RequestBody,
         added: Option<Lines<'_>>,
+        naming: Naming<'_>,
         interim: Interim<'_>,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<(AnswerHead, Incoming), Unanswered> {
         match &mut self.sender {
             Sender::Http1(connection) => {
-                let answered = connection.send(request, added, interim).await;
+                let answered = connection.send(head, body, added, interim).await;
                 answered.map_err(|(error, is_unsent)| Unanswered { error: error.into(), is_unsent })
             }
             Sender::Http2(stream) => {
-                let sent = std::mem::replace(request, Request::new(RequestBody::Empty));
+                let request = in_http2(head, std::mem::replace(body, RequestBody::Empty), added, naming);
                 // On the heap, so that requests with HTTP/1 do not carry the room for it.
-                let answered = Box::pin(stream.sender().try_send_request(sent)).await;
-                answered.map(|response| response.map(Incoming::Http2)).map_err(|mut failed| {
+                let answered = Box::pin(stream.sender().try_send_request(request)).await;
+                answered.map(AnswerHead::of_http2).map_err(|mut failed| {
                     let unsent = failed.take_message();
                     let is_unsent = unsent.is_some();
                     if let Some(unsent) = unsent {
-                        *request = unsent;
+                        *body = unsent.into_body();
                     }
                     Unanswered { error: failed.into_error().into(), is_unsent }
                 })

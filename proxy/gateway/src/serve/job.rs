@@ -6,7 +6,7 @@ use std::time::Instant;
 use banyan_routes::{Arm, Decision, Destination, FallbackCause, RewriteHost};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode, Uri, Version};
+use http::{StatusCode, Uri, Version};
 
 use super::own;
 use crate::answer::{BANYAN_REASON, FELL_BACK, Own};
@@ -14,6 +14,7 @@ use crate::body::ResponseBody;
 use crate::exchange::Exchange;
 use crate::forward::{Answered, ForwardError, Outgoing, Trail, Way};
 use crate::forwarding::Seen;
+use crate::message::{Answer, AnswerHead, Fields};
 use crate::metrics::{Failure, Outcome, RouteMetrics};
 use crate::outside::Outside;
 use crate::state::{LiveUpstream, State};
@@ -40,7 +41,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) async fn forward(mut self: Box<Self>) -> Response<ResponseBody> {
+    pub(super) async fn forward(mut self: Box<Self>) -> Answer {
         loop {
             let mut trail = Trail::default();
             let outcome = self.send(&mut trail).await;
@@ -121,16 +122,16 @@ impl Job {
         }
     }
 
-    fn respond(self: Box<Self>, outcome: Result<Answered, ForwardError>) -> Response<ResponseBody> {
-        let Self { state, decision, exchange, outside, wanted, fresh_id, .. } = *self;
+    fn respond(self: Box<Self>, outcome: Result<Answered, ForwardError>) -> Answer {
+        let Self { state, decision, exchange, outgoing, outside, wanted, fresh_id, .. } = *self;
         let (worker, fell_back) = (exchange.connection().worker, self.fell_back && outcome.is_ok());
         let mut seen = None;
-        let mut response = match outcome {
-            Ok(answered) if answered.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let wanted = wanted.filter(|wanted| wanted.is_met_by(answered.response.headers()));
+        let mut answer = match outcome {
+            Ok(answered) if answered.head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                let wanted = wanted.filter(|wanted| wanted.is_met_by(&answered.head.fields));
                 switch_protocols(answered, wanted, exchange, &state, &decision, &mut seen)
             }
-            Ok(answered) if wanted.is_some_and(|wanted| wanted.would_be_met(answered.response.status())) => {
+            Ok(answered) if wanted.is_some_and(|wanted| wanted.would_be_met(answered.head.status)) => {
                 upgrade_refused(&answered, exchange)
             }
             Ok(answered) => pass_on(answered, exchange, &state, &decision, &mut seen),
@@ -138,13 +139,13 @@ impl Job {
         };
         // Only an answer of an upstream names it.
         if seen.is_some_and(|seen| seen.has(Seen::PLACE)) {
-            outside.fit(response.headers_mut(), &state, &decision, worker);
+            outside.fit(outgoing.fields(), &mut answer.head.fields, &state, &decision, worker);
         }
-        if fell_back && !response.headers().contains_key(BANYAN_REASON) {
-            response.headers_mut().insert(BANYAN_REASON, HeaderValue::from_static(FELL_BACK));
+        if fell_back && !answer.head.fields.contains(&BANYAN_REASON) {
+            answer.head.fields.append(&BANYAN_REASON, &HeaderValue::from_static(FELL_BACK));
         }
-        add_route_fields(response.headers_mut(), &state, &decision, fresh_id);
-        response
+        add_route_fields(&mut answer.head.fields, &state, &decision, fresh_id);
+        answer
     }
 }
 
@@ -168,8 +169,8 @@ fn measure(
     }
 }
 
-fn clean(head: &mut http::response::Parts, exchange: &Exchange) -> Seen {
-    let seen = forwarding::prepare_answer(head.status, head.version, &mut head.headers, exchange.identity());
+fn clean(head: &mut AnswerHead, exchange: &Exchange) -> Seen {
+    let seen = forwarding::prepare_answer(head.status, head.version, &mut head.fields, exchange.identity());
     // Ours, whatever the upstream speaks: an HTTP/1.0 server must not cost the client its connection.
     head.version = Version::HTTP_11;
     seen
@@ -182,14 +183,13 @@ fn pass_on(
     state: &State,
     decision: &Decision,
     seen: &mut Option<Seen>,
-) -> Response<ResponseBody> {
-    let Answered { response, lease, place } = answered;
-    let (mut head, incoming) = response.into_parts();
+) -> Answer {
+    let Answered { mut head, body, lease, place } = answered;
     exchange.answered(head.status, place);
-    exchange.sees_head(head.status, &head.headers);
+    exchange.sees_head(&head);
     *seen = Some(clean(&mut head, &exchange));
     let idle = state.timeouts(decision).idle;
-    Response::from_parts(head, ResponseBody::upstream(incoming, lease, exchange, idle))
+    Answer { head, body: ResponseBody::upstream(body, lease, exchange, idle) }
 }
 
 /// A 101: the client asked for it, so both sides are joined; a 101 nobody asked for is nonsense.
@@ -200,14 +200,13 @@ fn switch_protocols(
     state: &State,
     decision: &Decision,
     seen: &mut Option<Seen>,
-) -> Response<ResponseBody> {
+) -> Answer {
     let (Some(wanted), Some(upstream)) = (wanted, answered.lease.switched()) else {
         exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
         exchange.upstream_failed(Failure::BadAnswer);
         return own(Own::new(StatusCode::BAD_GATEWAY, "bad-answer"), Some(exchange));
     };
-    let Answered { response, lease, place } = answered;
-    let (mut head, _) = response.into_parts();
+    let Answered { mut head, lease, place, .. } = answered;
     exchange.answered(head.status, place);
     *seen = Some(clean(&mut head, &exchange));
     let idle = state.timeouts(decision).idle;
@@ -227,22 +226,22 @@ fn switch_protocols(
         // The connection counts against the upstream's limit until here.
         drop(lease);
     });
-    Response::from_parts(head, ResponseBody::own(Bytes::new()))
+    Answer { head, body: ResponseBody::own(Bytes::new()) }
 }
 
 /// An ordinary answer to an HTTP/2 client that would read its status as the beginning of a WebSocket.
-fn upgrade_refused(answered: &Answered, mut exchange: Exchange) -> Response<ResponseBody> {
+fn upgrade_refused(answered: &Answered, mut exchange: Exchange) -> Answer {
     exchange.answered(StatusCode::BAD_GATEWAY, answered.place);
     own(Own::new(StatusCode::BAD_GATEWAY, "upgrade-refused"), Some(exchange))
 }
 
 /// What the route's settings add to every answer.
-fn add_route_fields(headers: &mut HeaderMap, state: &State, decision: &Decision, fresh_id: u64) {
+fn add_route_fields(fields: &mut Fields, state: &State, decision: &Decision, fresh_id: u64) {
     let Some(route) = decision.route.map(|index| state.table.route(index)) else { return };
     if let Some(sunset) = &route.sunset {
-        headers.insert(SUNSET, sunset.date.clone());
+        fields.insert(&SUNSET, &sunset.date);
         if let Some(link) = &sunset.link {
-            headers.append(header::LINK, link.clone());
+            fields.append(&header::LINK, link);
         }
     }
     if decision.issue_cookie
@@ -250,7 +249,7 @@ fn add_route_fields(headers: &mut HeaderMap, state: &State, decision: &Decision,
         && let Some(name) = &split.issue_cookie
         && let Ok(cookie) = HeaderValue::try_from(cookie(name, fresh_id))
     {
-        headers.append(header::SET_COOKIE, cookie);
+        fields.append(&header::SET_COOKIE, &cookie);
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use banyan_compare::{Answer, Body, Failure, Observation};
 use banyan_routes::{Arm, ShadowWrites};
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
-use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::timeout_at;
 
@@ -19,12 +19,13 @@ use super::bounds::Portion;
 use super::builds::BANYAN_BUILD;
 use super::capture::Capture;
 use super::dry_run::is_honoured;
-use super::request::{Kind, in_version, request};
+use super::request::{Kind, request};
 use super::witness::{Shadowed, head_size, is_event_stream};
 use crate::body::RequestBody;
 use crate::breaker::BreakerState;
 use crate::fallback::drain;
 use crate::http1::Incoming;
+use crate::message::{AnswerHead, Fields, RequestHead};
 use crate::metrics::ShadowResult;
 use crate::pool::{CopyError, Lease};
 use crate::room::Seat;
@@ -113,7 +114,7 @@ impl Question<'_> {
         self.shadow.metrics.result(self.worker, counts);
         match self.head(&mut lease, request).await {
             Err(failure) => Ok(Heard::failed(failure)),
-            Ok(response) => Ok(self.answer(response, lease, began).await),
+            Ok((head, body)) => Ok(self.answer(head, body, lease, began).await),
         }
     }
 
@@ -127,7 +128,7 @@ impl Question<'_> {
         if is_wanted && !is_refused { Ok(()) } else { Err(ShadowResult::NotHonoured) }
     }
 
-    fn request(&self, kind: Kind) -> Result<Request<RequestBody>, ShadowResult> {
+    fn request(&self, kind: Kind) -> Result<(RequestHead, RequestBody), ShadowResult> {
         request(self.job, self.shadow, self.arm, kind, self.server).ok_or(ShadowResult::Unavailable)
     }
 
@@ -142,12 +143,13 @@ impl Question<'_> {
             return Ok(());
         }
         let refused = ShadowResult::NotHonoured;
-        let response = self.head(lease, self.request(Kind::Handshake)?).await.map_err(|_| refused)?;
-        let agrees = is_honoured(response.headers());
+        let asked = self.head(lease, self.request(Kind::Handshake)?).await;
+        let (head, mut body) = asked.map_err(|_| refused)?;
+        let agrees = is_honoured(&head.fields);
         if !agrees {
             self.server.dry_runs.refuse(self.route(), now);
         }
-        let rest = async { drain(&mut response.into_body()).await && lease.ready().await };
+        let rest = async { drain(&mut body).await && lease.ready().await };
         if !(agrees && timeout_at(self.deadline, rest).await == Ok(true)) {
             return Err(refused);
         }
@@ -158,46 +160,43 @@ impl Question<'_> {
     async fn head(
         &self,
         lease: &mut Lease,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let mut request = in_version(request, lease.version(), self.server);
+        (head, mut body): (RequestHead, RequestBody),
+    ) -> Result<(AnswerHead, Incoming), Failure> {
         let mut interim = |_| ();
-        let sending = lease.send(&mut request, None, &mut interim);
+        let sending = lease.send(&head, &mut body, None, self.server.naming(), &mut interim);
         match timeout_at(self.deadline, sending).await {
             Err(_) => {
                 lease.suspect();
                 Err(Failure::TimedOut)
             }
-            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Err(Failure::Upgraded)
-            }
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok((head, _))) if head.status == StatusCode::SWITCHING_PROTOCOLS => Err(Failure::Upgraded),
+            Ok(Ok(answered)) => Ok(answered),
             Ok(Err(_)) => Err(Failure::BrokenAnswer),
         }
     }
 
-    async fn answer(&self, response: Response<Incoming>, lease: Lease, began: Instant) -> Heard {
+    async fn answer(&self, head: AnswerHead, mut incoming: Incoming, lease: Lease, began: Instant) -> Heard {
         let elapsed = began.elapsed();
         self.shadow.metrics.answered(self.worker, elapsed);
-        let (head, mut incoming) = response.into_parts();
-        if self.kind == Kind::DryRun && !is_honoured(&head.headers) {
+        if self.kind == Kind::DryRun && !is_honoured(&head.fields) {
             self.end_dry_runs();
         }
-        let Kept { body, held, is_whole } = self.body(&head.headers, &mut incoming).await;
+        let Kept { body, held, is_whole } = self.body(&head.fields, &mut incoming).await;
         if is_whole {
             self.server.pool.give_back(lease, Instant::now());
         }
-        let build = head.headers.get(BANYAN_BUILD).cloned();
+        let build = head.fields.get(&BANYAN_BUILD).and_then(|build| HeaderValue::from_bytes(build).ok());
         // What it takes is taken already: where there is no room for it, it goes uncounted, of as many as are on their way.
-        let of_head = self.shadow.bounds.bytes.take(head_size(&head.headers));
+        let of_head = self.shadow.bounds.bytes.take(head_size(&head.fields));
         let memory = of_head.into_iter().chain(held).collect();
-        let answer = Answer { status: head.status, headers: head.headers, body, elapsed };
+        let headers = HeaderMap::from(&head.fields);
+        let answer = Answer { status: head.status, headers, body, elapsed };
         Heard { observation: Observation::Answered(answer), build, held: memory }
     }
 
-    async fn body(&self, headers: &HeaderMap, incoming: &mut Incoming) -> Kept {
+    async fn body(&self, fields: &Fields, incoming: &mut Incoming) -> Kept {
         let left = |body| Kept { body, held: None, is_whole: false };
-        if is_event_stream(headers) {
+        if is_event_stream(fields) {
             return left(Body::Streaming);
         }
         let most = self.shadow.settings.max_body;

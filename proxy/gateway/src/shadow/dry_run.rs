@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
-
 use super::request::BANYAN_SHADOW;
+use crate::message::Fields;
 
 /// How long an answer to the question holds, either way.
 const HOLDS: Duration = Duration::from_mins(1);
@@ -67,8 +66,8 @@ impl DryRuns {
     }
 }
 
-pub(super) fn is_honoured(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(BANYAN_SHADOW).iter();
-    let is_word = |line: &http::HeaderValue| line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"honoured");
+pub(super) fn is_honoured(fields: &Fields) -> bool {
+    let mut lines = fields.get_all(&BANYAN_SHADOW);
+    let is_word = |line: &[u8]| line.trim_ascii().eq_ignore_ascii_case(b"honoured");
     lines.next().is_some_and(is_word) && lines.next().is_none()
 }

@@ -18,6 +18,7 @@ use super::builds::{BANYAN_BUILD, Builds, NAME_BYTES};
 use super::witness::Shadowed;
 use super::{Held, LiveShadow, is_drawn, other};
 use crate::comparisons::{Asked, Compared, Comparisons, locked};
+use crate::forwarding::SaidBy;
 use crate::metrics::{ShadowResult, ShadowVerdict};
 use crate::outside::Outside;
 
@@ -233,7 +234,7 @@ impl Pair {
 }
 
 fn compared(job: &Shadowed, shadow: &LiveShadow, legacy: &Observation, candidate: &Observation) -> Verdict {
-    match conditional(&job.head.headers, legacy, candidate) {
+    match conditional(&job.headers, legacy, candidate) {
         Some(incomparable) => Verdict::Incomparable(incomparable),
         None => compare(legacy, candidate, &shadow.comparing.rules, today()),
     }
@@ -268,8 +269,8 @@ fn as_shown(job: &Shadowed, shadow: &LiveShadow, arm: Arm, mut observation: Obse
     if let Observation::Answered(answer) = &mut observation {
         remove_ours(&mut answer.headers);
         let (head, table) = (&job.head, &job.state.table);
-        let outside = Outside::of(&head.headers);
-        outside.fit_unseen(&mut answer.headers, &head.uri, table, job.route, arm, shadow.upstream(arm));
+        let outside = Outside::new(SaidBy::Fields);
+        outside.fit_unseen(head, &mut answer.headers, table, job.route, arm, shadow.upstream(arm));
     }
     observation
 }
@@ -285,7 +286,7 @@ fn asked(job: &Shadowed) -> Asked {
     Asked {
         method: job.head.method.clone(),
         target: job.head.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str).to_owned(),
-        headers: job.head.headers.clone(),
+        headers: job.headers.clone(),
         body: Body::Complete(job.body.clone().unwrap_or_default()),
         is_safe: job.is_safe(),
     }

@@ -2,17 +2,18 @@
 
 use banyan_routes::Arm;
 use http::header::{EXPECT, HeaderName, HeaderValue, TRAILER};
-use http::{Method, Request, Version};
+use http::{Extensions, Method, Version};
 
 use super::witness::Shadowed;
 use super::{LiveShadow, METHOD_OVERRIDES};
 use crate::body::RequestBody;
-use crate::forward::{frame, set_host, to_http2};
+use crate::forward::{frame, set_host};
 use crate::forwarding::child_span;
+use crate::message::{Fields, RequestHead};
 use crate::outside::rewritten;
 use crate::targets::Server;
 
-pub(super) const BANYAN_SHADOW: HeaderName = HeaderName::from_static("banyan-shadow");
+pub(super) static BANYAN_SHADOW: HeaderName = HeaderName::from_static("banyan-shadow");
 
 /// What an arm is told of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,51 +42,37 @@ pub(super) fn request(
     arm: Arm,
     kind: Kind,
     server: &Server,
-) -> Option<Request<RequestBody>> {
+) -> Option<(RequestHead, RequestBody)> {
     let rewrite = job.state.table.rewrite(Some(job.route));
     let uri = match rewrite.prefix.as_ref().filter(|_| arm == Arm::Candidate) {
         None => job.head.uri.clone(),
         Some(prefix) => rewritten(prefix, &job.head.uri).ok()?,
     };
     let body = if kind == Kind::Handshake { None } else { job.body.clone() };
-    let mut request = Request::new(body.map_or(RequestBody::Empty, |body| RequestBody::Kept(Some(body))));
-    *request.method_mut() = job.head.method.clone();
-    *request.uri_mut() = uri;
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = job.head.headers.clone();
-    *request.extensions_mut() = job.head.extensions.clone();
+    let body = body.map_or(RequestBody::Empty, |body| RequestBody::Kept(Some(body)));
+    let mut fields = job.head.fields.clone();
     for name in &shadow.settings.strip_headers {
-        request.headers_mut().remove(name);
+        fields.remove(name);
     }
-    request.headers_mut().remove(EXPECT);
-    if kind == Kind::Handshake {
-        to_handshake(&mut request);
-    }
-    request.headers_mut().insert(BANYAN_SHADOW, kind.value());
-    child_span(request.headers_mut());
-    set_host(&rewrite.host, server, &mut request);
-    frame(&mut request);
-    Some(request)
+    fields.remove(&EXPECT);
+    let method = if kind == Kind::Handshake { to_handshake(&mut fields) } else { job.head.method.clone() };
+    fields.insert(&BANYAN_SHADOW, &kind.value());
+    child_span(&mut fields);
+    set_host(&rewrite.host, server, &mut fields);
+    frame(&mut fields, &body);
+    let head = RequestHead { method, uri, version: Version::HTTP_11, fields, extensions: Extensions::new() };
+    Some((head, body))
 }
 
-fn to_handshake(request: &mut Request<RequestBody>) {
-    *request.method_mut() = Method::OPTIONS;
-    let is_of_body = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRAILER;
-    let names: Vec<HeaderName> = request.headers().keys().filter(|name| is_of_body(name)).cloned().collect();
-    // A question that is taken for what it asks about would do it.
-    for name in names.iter().chain(&METHOD_OVERRIDES) {
-        request.headers_mut().remove(name);
+/// A question that is taken for what it asks about would do it.
+fn to_handshake(fields: &mut Fields) -> Method {
+    let begins = |name: &[u8], start: &[u8]| {
+        name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
+    let is_of_body = |name: &[u8]| begins(name, b"content-") || name.eq_ignore_ascii_case(TRAILER.as_ref());
+    fields.retain(|name, _| !is_of_body(name));
+    for name in &METHOD_OVERRIDES {
+        fields.remove(name);
     }
-}
-
-/// In the form of the version it goes out in.
-pub(super) fn in_version(
-    mut request: Request<RequestBody>,
-    version: Version,
-    server: &Server,
-) -> Request<RequestBody> {
-    if version == Version::HTTP_2 {
-        to_http2(&mut request, server.pool.is_secure(), &server.authority);
-    }
-    request
+    Method::OPTIONS
 }

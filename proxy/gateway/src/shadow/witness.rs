@@ -6,15 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 use banyan_compare::{Answer, Body};
 use banyan_routes::{Arm, Decision, RouteIndex};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Extensions, Method, StatusCode, Uri, request};
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::{Extensions, StatusCode, Version};
 use http_body::Body as _;
 
 use super::bounds::Portion;
 use super::capture::{Capture, Captured, Pieces};
 use super::{LiveShadow, Shadows, is_drawn};
 use crate::body::Progress;
-use crate::http1::{Incoming, Switch};
+use crate::http1::Incoming;
+use crate::message::{AnswerHead, Fields, RequestHead};
 use crate::metrics::ShadowResult;
 use crate::state::State;
 use crate::worker::InForce;
@@ -29,29 +30,14 @@ pub(crate) struct Witness {
     route: RouteIndex,
     shown: Arm,
     at: SystemTime,
-    head: Head,
+    head: RequestHead,
     has_body: bool,
-    answer: Option<AnswerHead>,
+    answer: Option<(StatusCode, Fields)>,
     body: AnswerBody,
     /// Attempt to head, or end of the request to head.
     elapsed: Duration,
     held: Portion,
     has_memory: bool,
-}
-
-/// The head of a request, ready to go out but for what depends on the arm.
-pub(super) struct Head {
-    pub(super) method: Method,
-    /// As the client wrote it.
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    /// The names of the fields as they were written are here.
-    pub(super) extensions: Extensions,
-}
-
-struct AnswerHead {
-    status: StatusCode,
-    headers: HeaderMap,
 }
 
 enum AnswerBody {
@@ -66,11 +52,15 @@ pub(super) struct Shadowed {
     /// Whose answer the client got.
     pub(super) shown: Arm,
     pub(super) at: SystemTime,
-    pub(super) head: Head,
+    /// Ready to go out but for what depends on the arm; the target as the client wrote it.
+    pub(super) head: RequestHead,
     /// None until [`Self::join`].
     pub(super) body: Option<Bytes>,
-    /// A body that was kept is empty until [`Self::join`].
+    /// Fields of the request as they are compared and kept: none until [`Self::join`].
+    pub(super) headers: HeaderMap,
+    /// Without fields, and without a body that was kept, until [`Self::join`].
     pub(super) answer: Answer,
+    answer_fields: Fields,
     body_pieces: Option<Pieces>,
     answer_pieces: Option<Pieces>,
     /// A place in the queue, until it begins.
@@ -81,24 +71,24 @@ pub(super) struct Shadowed {
 }
 
 impl Witness {
-    /// `None` when this request is not copied. `parts` are ready to go out, but not rewritten for an arm.
+    /// `None` when this request is not copied. `head` is ready to go out, but not rewritten for an arm.
     pub(crate) fn begin(
         shadow: &LiveShadow,
         worker: usize,
         decision: &Decision,
-        parts: &request::Parts,
+        head: &RequestHead,
         incoming: &Incoming,
         is_upgrade: bool,
     ) -> Option<Box<Self>> {
         let route = decision.route?;
-        if !shadow.may_copy(&parts.method, &parts.headers, decision.arm) || !is_drawn(shadow.settings.share) {
+        if !shadow.may_copy(&head.method, &head.fields, decision.arm) || !is_drawn(shadow.settings.share) {
             return None;
         }
         let refused = |result| {
             shadow.metrics.result(worker, result);
             None
         };
-        if is_upgrade || is_stream(&parts.headers) {
+        if is_upgrade || is_stream(&head.fields) {
             return refused(ShadowResult::Stream);
         }
         let has_body = !incoming.is_end_stream();
@@ -110,20 +100,20 @@ impl Witness {
         if !shadow.bounds.queue.has_room(1) {
             return refused(ShadowResult::QueueFull);
         }
-        let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-        let size = head_size(&parts.headers) + target as u64;
-        let Some(held) = shadow.bounds.bytes.take(size) else { return refused(ShadowResult::Memory) };
+        let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let size = head_size(&head.fields) + target as u64;
+        let Some(memory) = shadow.bounds.bytes.take(size) else { return refused(ShadowResult::Memory) };
         Some(Box::new(Self {
             route,
             shown: decision.arm,
             at: SystemTime::now(),
-            head: Head::of(parts),
+            head: copied(head),
             has_body,
             answer: None,
             body: AnswerBody::Left(Body::HeadOnly),
             elapsed: Duration::ZERO,
             has_memory: true,
-            held,
+            held: memory,
         }))
     }
 
@@ -138,15 +128,15 @@ impl Witness {
     }
 
     /// The head of the answer, before anything of it is changed. True when nothing more is waited for.
-    pub(crate) fn sees_head(&mut self, shadow: &LiveShadow, status: StatusCode, headers: &HeaderMap) -> bool {
+    pub(crate) fn sees_head(&mut self, shadow: &LiveShadow, head: &AnswerHead) -> bool {
         let most = shadow.settings.max_body;
-        self.has_memory = self.held.grow(head_size(headers));
+        self.has_memory = self.held.grow(head_size(&head.fields));
         if !self.has_memory {
             self.body = AnswerBody::Left(Body::TooLarge);
             return true;
         }
-        self.answer = Some(AnswerHead { status, headers: headers.clone() });
-        self.body = if is_event_stream(headers) {
+        self.answer = Some((head.status, head.fields.clone()));
+        self.body = if is_event_stream(&head.fields) {
             AnswerBody::Left(Body::Streaming)
         } else if most == 0 {
             AnswerBody::Left(Body::HeadOnly)
@@ -201,7 +191,7 @@ impl Witness {
             Some(Captured::NoMemory) => return Err(ShadowResult::Memory),
             Some(Captured::Broken) => return Err(ShadowResult::Aborted),
         };
-        let AnswerHead { status, headers } = self.answer.ok_or(ShadowResult::NoAnswer)?;
+        let (status, fields) = self.answer.ok_or(ShadowResult::NoAnswer)?;
         let mut answer_pieces = None;
         let body = match self.body {
             AnswerBody::Left(body) => body,
@@ -220,7 +210,7 @@ impl Witness {
             }
         };
         let place = shadow.bounds.queue.take(1).ok_or(ShadowResult::QueueFull)?;
-        let answer = Answer { status, headers, body, elapsed: self.elapsed };
+        let answer = Answer { status, headers: HeaderMap::new(), body, elapsed: self.elapsed };
         Ok(Box::new(Shadowed {
             state: Arc::clone(state),
             route: self.route,
@@ -228,7 +218,9 @@ impl Witness {
             at: self.at,
             head: self.head,
             body: None,
+            headers: HeaderMap::new(),
             answer,
+            answer_fields: fields,
             body_pieces,
             answer_pieces,
             place: Some(place),
@@ -245,23 +237,23 @@ impl Witness {
     }
 }
 
-impl Head {
-    fn of(parts: &request::Parts) -> Self {
-        let mut extensions = parts.extensions.clone();
-        extensions.remove::<hyper::upgrade::OnUpgrade>();
-        extensions.remove::<Switch>();
-        Self {
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            headers: parts.headers.clone(),
-            extensions,
-        }
+/// Without the client's side of an upgrade.
+fn copied(head: &RequestHead) -> RequestHead {
+    RequestHead {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        version: Version::HTTP_11,
+        fields: head.fields.clone(),
+        extensions: Extensions::new(),
     }
 }
 
 impl Shadowed {
-    /// Makes one of the pieces of each body. Not before its turn: a client may be waiting for the thread that kept them.
+    /// Makes one of the pieces of each body, and of fields what is compared. Not before its turn: a client may be waiting for
+    /// the thread that kept them.
     pub(super) fn join(&mut self) {
+        self.headers = HeaderMap::from(&self.head.fields);
+        self.answer.headers = HeaderMap::from(&self.answer_fields);
         if let Some(pieces) = self.body_pieces.take() {
             self.body = Some(pieces.join());
         }
@@ -276,28 +268,26 @@ impl Shadowed {
     }
 
     pub(super) fn is_safe(&self) -> bool {
-        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method, &self.head.headers))
+        self.shadow().is_some_and(|shadow| shadow.is_safe(&self.head.method, &self.head.fields))
     }
 }
 
-/// The memory of a head.
-pub(super) fn head_size(headers: &HeaderMap) -> u64 {
-    let field =
-        |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().len() + value.len()) as u64 + FIELD;
-    HEAD + headers.iter().map(field).sum::<u64>()
+/// The memory of a head, as it passed and as it is compared.
+pub(super) fn head_size(fields: &Fields) -> u64 {
+    HEAD + fields.memory() + fields.len() as u64 * FIELD
 }
 
 /// Messages of either side go on for as long as the call does.
-fn is_stream(headers: &HeaderMap) -> bool {
-    media(headers).is_some_and(|media| begins(media, b"application/grpc"))
+fn is_stream(fields: &Fields) -> bool {
+    media(fields).is_some_and(|media| begins(media, b"application/grpc"))
 }
 
-pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
-    media(headers).is_some_and(|media| begins(media, b"text/event-stream"))
+pub(super) fn is_event_stream(fields: &Fields) -> bool {
+    media(fields).is_some_and(|media| begins(media, b"text/event-stream"))
 }
 
-fn media(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)
+fn media(fields: &Fields) -> Option<&[u8]> {
+    fields.get(&CONTENT_TYPE)
 }
 
 fn begins(text: &[u8], start: &[u8]) -> bool {
