@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,9 +103,8 @@ fn answer(
         connection.is_used_up.store(true, Ordering::Relaxed);
     }
     let is_grpc = !is_http1 && http2::is_grpc(&head.fields);
-    let answer = serve::answer(&connection, head, body);
-    async move {
-        let mut answer = answer.await;
+    // An `async` block would hold what it waits for twice.
+    serve::answer(&connection, head, body).map(move |mut answer| {
         if !is_http1 {
             answer = http2::fit(answer, is_head, is_grpc);
         }
@@ -113,5 +113,5 @@ fn answer(
             answer.head.fields.insert(&CONNECTION, &HeaderValue::from_static("close"));
         }
         answer
-    }
+    })
 }

@@ -243,7 +243,6 @@ impl Outgoing {
             return Err(ForwardError::NoTarget);
         }
         set_host(way.host, server, &mut self.head.fields);
-        let added = self.added.as_ref().map(|added| (added, &way.connection.peer));
         let inflight = way.upstream.enter(place, worker);
         let opener = self.opener.as_ref();
         // The client gets no interim answers but `100 Continue`, which our server sends when the body is asked for.
@@ -252,7 +251,8 @@ impl Outgoing {
             (None, StatusCode::CONTINUE) => {}
             _ => way.connection.shared.metrics.informational_dropped(worker),
         };
-        let sending = lease.send(&self.head, &mut self.body, added, server.naming(), &mut interim);
+        let sending =
+            lease.send(&self.head, &mut self.body, self.added.as_ref(), server.naming(), &mut interim);
         let answer = match &self.progress {
             None => way.head_in_time(sending, asked).await,
             Some(progress) => Box::pin(way.head_after_upload(sending, progress)).await,

@@ -24,7 +24,7 @@ mod trace;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
 use http::header::{
@@ -35,7 +35,8 @@ use ipnet::IpNet;
 
 use crate::guard::Refused;
 use crate::message::{Fields, Span};
-pub(crate) use added::{Added, Lines};
+pub(crate) use added::Added;
+use added::Last;
 use chain::Node;
 pub(crate) use chain::client_address;
 use removal::{has_option, remove_nominated};
@@ -63,15 +64,7 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     for_list: HeaderValue,
     node: Node,
-    /// Of the last request: most clients keep to one host.
-    element: Mutex<Option<Element>>,
-}
-
-/// An element of `Forwarded` and what it was made from.
-struct Element {
-    scheme: Scheme,
-    host: Option<Box<[u8]>>,
-    value: HeaderValue,
+    last: Mutex<Option<Last>>,
 }
 
 /// How the request came in.
@@ -138,19 +131,16 @@ impl Peer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let address = address.ip().to_canonical();
         let for_list = HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII");
-        Self { address, for_list, node: Node::from(address), element: Mutex::default() }
+        Self { address, for_list, node: Node::from(address), last: Mutex::default() }
     }
 
-    fn element(&self, scheme: Scheme, host: Option<&[u8]>) -> HeaderValue {
-        let mut last = self.element.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = &*last
-            && (last.scheme, last.host.as_deref()) == (scheme, host)
-        {
-            return last.value.clone();
+    /// What a request gets that tells nothing of its way here.
+    fn lines(&self, hop: &HeaderValue, scheme: Scheme, host: Option<&[u8]>) -> Arc<Fields> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(last) if (last.scheme, last.host.as_deref()) == (scheme, host) => Arc::clone(&last.lines),
+            _ => Arc::clone(&last.insert(Last::new(hop, self, scheme, host)).lines),
         }
-        let value = chain::element(&self.node, scheme, host);
-        *last = Some(Element { scheme, host: host.map(Box::from), value: value.clone() });
-        value
     }
 
     fn is_trusted(&self, trusted_proxies: &[IpNet]) -> bool {
@@ -167,7 +157,7 @@ impl Onward<'_> {
     /// way here, or nothing any more, is not put among its fields: it goes out as lines.
     pub(crate) fn prepare(&self, fields: &mut Fields, seen: Seen) -> Told {
         let trusted = self.peer.is_trusted(self.trusted_proxies);
-        let hops = seen.has(Seen::HOP).then(|| joined(fields, &BANYAN_HOP, &self.identity.hop));
+        let hops = seen.has(Seen::HOP).then(|| joined(fields, &BANYAN_HOP, self.identity.hop.as_bytes()));
         let takes_trailers = seen.has(Seen::TE) && takes_trailers(fields);
         if seen.has(Seen::CONNECTION) {
             remove_nominated(fields);
@@ -177,25 +167,25 @@ impl Onward<'_> {
         }
         if self.version == Version::HTTP_2 {
             join_cookies(fields);
-            keep_one_length(fields);
+            keep_one_length(fields, seen);
         }
         self.set_connection(fields, takes_trailers);
         if self.identity.via {
             add_via(fields, self.version);
         }
         let host = fields.span(&HOST).filter(|host| !fields.text(*host).is_empty());
-        let element = self.peer.element(self.scheme, host.map(|host| fields.text(host)));
         let (trace_id, traceparent) = trace::pass_or_begin(fields, seen);
         let (is_begun, hop) = (hops.is_none() && !(trusted && seen.has(Seen::CLAIM)), &self.identity.hop);
         if is_begun {
-            let added = Added { hop: hop.clone(), element, scheme: self.scheme, host, traceparent };
+            let lines = self.peer.lines(hop, self.scheme, host.map(|host| fields.text(host)));
+            let added = Added { lines, traceparent };
             return Told { trace_id, said_by: SaidBy::Us(self.scheme, host), added: Some(added) };
         }
         fields.insert(&BANYAN_HOP, &hops.unwrap_or_else(|| hop.clone()));
         if trusted {
             chain::complete(fields);
         }
-        self.continue_forwarded(fields, &element, host);
+        self.continue_forwarded(fields, host);
         trace::put(fields, traceparent);
         Told { trace_id, said_by: SaidBy::Fields, added: None }
     }
@@ -217,9 +207,10 @@ impl Onward<'_> {
     }
 
     /// Appends to what is left of what a trusted peer says, of which an untrusted one has nothing left. `-Proto` and `-Host` tell what the first proxy saw, so that they stay.
-    fn continue_forwarded(&self, fields: &mut Fields, element: &HeaderValue, host: Option<Span>) {
-        let for_list = joined(fields, &X_FORWARDED_FOR, &self.peer.for_list);
-        let forwarded = joined(fields, &FORWARDED, element);
+    fn continue_forwarded(&self, fields: &mut Fields, host: Option<Span>) {
+        let element = chain::element(&self.peer.node, self.scheme, host.map(|host| fields.text(host)));
+        let for_list = joined(fields, &X_FORWARDED_FOR, self.peer.for_list.as_bytes());
+        let forwarded = joined(fields, &FORWARDED, element.as_bytes());
         fields.insert(&X_FORWARDED_FOR, &for_list);
         fields.insert(&FORWARDED, &forwarded);
         if !fields.contains(&X_FORWARDED_PROTO) {
@@ -275,7 +266,7 @@ pub(crate) fn prepare_answer(
     if seen.has(Seen::CODING) {
         fields.remove(&CONTENT_LENGTH);
     } else if seen.has(Seen::LENGTH) {
-        keep_one_length(fields);
+        keep_one_length(fields, seen);
     }
     let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
     let upgrade = if is_switch { fields.get(&UPGRADE) } else { None };
@@ -298,15 +289,11 @@ pub(crate) fn prepare_answer(
 
 /// RFC 9110 8.6: a length that is said several times is said once, and one that is none is not said at all. The body
 /// was read by it where there is one, and `5, 5` passes as it stands.
-fn keep_one_length(fields: &mut Fields) {
+fn keep_one_length(fields: &mut Fields, seen: Seen) {
     let is_plain = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let mut lines = fields.get_all(&CONTENT_LENGTH);
-    match (lines.next(), lines.next()) {
-        (None, _) => return,
-        (Some(only), None) if is_plain(only) => return,
-        _ => {}
+    if !seen.has(Seen::LENGTHS) && fields.get(&CONTENT_LENGTH).is_none_or(is_plain) {
+        return;
     }
-    drop(lines);
     let mut said: Vec<_> =
         fields.get_all(&CONTENT_LENGTH).flat_map(elements_of).map(<[u8]>::to_vec).collect();
     said.dedup();
@@ -344,7 +331,7 @@ fn join_cookies(fields: &mut Fields) {
 }
 
 /// All lines of a list field and one more element, as one line.
-fn joined(fields: &Fields, name: &HeaderName, last: &HeaderValue) -> HeaderValue {
+fn joined(fields: &Fields, name: &HeaderName, last: &[u8]) -> HeaderValue {
     let lines = fields.get_all(name);
     let length: usize = lines.clone().map(|line| line.len() + 2).sum();
     let mut text = BytesMut::with_capacity(length + last.len());
@@ -352,7 +339,7 @@ fn joined(fields: &Fields, name: &HeaderName, last: &HeaderValue) -> HeaderValue
         text.extend_from_slice(line);
         text.extend_from_slice(b", ");
     }
-    text.extend_from_slice(last.as_bytes());
+    text.extend_from_slice(last);
     HeaderValue::from_maybe_shared(text.freeze()).expect("valid values with commas between them are valid")
 }
 
@@ -363,7 +350,7 @@ fn add_via(fields: &mut Fields, version: Version) {
         Version::HTTP_2 => "2 banyan",
         _ => "1.1 banyan",
     });
-    let via = if fields.contains(&VIA) { joined(fields, &VIA, &hop) } else { hop };
+    let via = if fields.contains(&VIA) { joined(fields, &VIA, hop.as_bytes()) } else { hop };
     fields.insert(&VIA, &via);
 }
 

@@ -68,7 +68,7 @@ pub(crate) enum HostProblem {
     Empty,
     UserInfo,
     Character(char),
-    NotAscii,
+    NoText,
     Port,
     Ipv6Literal,
 }
@@ -254,7 +254,7 @@ impl fmt::Display for HostProblem {
             Self::Empty => write!(out, "it is empty"),
             Self::UserInfo => write!(out, "it holds user information"),
             Self::Character(found) => write!(out, "it holds {found:?}"),
-            Self::NotAscii => write!(out, "it holds bytes that are not ASCII text"),
+            Self::NoText => write!(out, "it holds bytes that are no text"),
             Self::Port => write!(out, "the port is not a number up to 65535"),
             Self::Ipv6Literal => write!(out, "what stands in brackets is no IPv6 address"),
         }
@@ -338,8 +338,7 @@ fn host_field(head: &RequestHead) -> Result<&str, Refused> {
     if fields.next().is_some() {
         return Err(Refused::HostRepeated);
     }
-    let text = str::from_utf8(field).ok().filter(|text| text.is_ascii());
-    let text = text.ok_or(Refused::HostMalformed(HostProblem::NotAscii))?;
+    let text = str::from_utf8(field).map_err(|_| Refused::HostMalformed(HostProblem::NoText))?;
     // Empty says "the target has no authority" (RFC 9112 3.2): true of `*`, and of old clients.
     let may_be_empty = head.version == Version::HTTP_10 || head.uri.path() == "*";
     if text.is_empty() && may_be_empty {

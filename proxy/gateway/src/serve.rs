@@ -161,7 +161,7 @@ fn decided(
     if let Some(shadow) = &state.route(decision.route).shadow {
         // A copy goes out with the same fields.
         if let Some(added) = added.take() {
-            added.put_into(&exchange.connection().peer, &mut head.fields);
+            added.put_into(&mut head.fields);
         }
         let worker = exchange.connection().worker;
         exchange.watch(Witness::begin(shadow, worker, &decision, &head, &incoming, upgrade.is_some()));
@@ -189,8 +189,6 @@ fn decided(
     }))
 }
 
-/// By itself, so that `scripts/instructions` can tell what it costs.
-#[inline(never)]
 fn decide(state: &State, head: &RequestHead, client: IpAddr, fresh_id: u64) -> Decision {
     state.table.decide(&RequestParts {
         method: &head.method,

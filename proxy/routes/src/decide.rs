@@ -144,6 +144,8 @@ impl RouteTable {
     /// For one table and one sticky value the answer is always the same. It allocates nothing, except for
     /// odd spellings longer than 256 bytes: paths that are not in normal form, query values that a condition
     /// of the route must decode.
+    // By itself, so that `scripts/instructions` can tell what it costs.
+    #[inline(never)]
     pub fn decide<F: Fields>(&self, request: &RequestParts<'_, F>) -> Decision {
         match self.find(request) {
             Ok(Some(index)) => self.judge(index, request),

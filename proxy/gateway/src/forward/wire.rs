@@ -5,7 +5,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
 use crate::body::RequestBody;
-use crate::forwarding::Lines;
+use crate::forwarding::Added;
 use crate::message::{Fields, RequestHead};
 
 /// How a request with HTTP/2 names the server it is for.
@@ -28,12 +28,12 @@ pub(crate) fn frame(fields: &mut Fields, body: &RequestBody) {
 pub(crate) fn in_http2(
     head: &RequestHead,
     body: RequestBody,
-    added: Option<Lines<'_>>,
+    added: Option<&Added>,
     naming: Naming<'_>,
 ) -> Request<RequestBody> {
     let mut headers = HeaderMap::from(&head.fields);
-    if let Some((added, peer)) = added {
-        added.put_into_map(peer, &head.fields, &mut headers);
+    if let Some(added) = added {
+        added.put_into_map(&mut headers);
     }
     for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);

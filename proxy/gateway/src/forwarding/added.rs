@@ -1,59 +1,73 @@
 //! What a request gets that tells nothing of its way here. Nearly every request is one: as lines that are written behind its
-//! fields, this costs a fraction of what putting them among its fields does.
+//! fields, this costs a fraction of what putting them among its fields does. But for the trace they are those of the request
+//! before on the same connection.
+
+use std::sync::Arc;
 
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use super::trace::{TRACEPARENT, Traceparent};
-use super::{BANYAN_HOP, Peer, Scheme, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
-use crate::message::{Fields, Span, write_line};
+use super::{BANYAN_HOP, Peer, Scheme, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, chain};
+use crate::message::{Fields, write_line};
 
 pub(crate) struct Added {
-    pub(super) hop: HeaderValue,
-    /// Of `Forwarded`.
-    pub(super) element: HeaderValue,
-    pub(super) scheme: Scheme,
-    /// In the text of the request's fields.
-    pub(super) host: Option<Span>,
+    pub(super) lines: Arc<Fields>,
     /// None where the client's passes.
     pub(super) traceparent: Option<Traceparent>,
 }
 
-/// With the peer that the request is from.
-pub(crate) type Lines<'l> = (&'l Added, &'l Peer);
+/// What the last request got, and what it was made from: most clients keep to one host.
+pub(super) struct Last {
+    pub(super) scheme: Scheme,
+    pub(super) host: Option<Box<[u8]>>,
+    pub(super) lines: Arc<Fields>,
+}
+
+impl Last {
+    pub(super) fn new(hop: &HeaderValue, peer: &Peer, scheme: Scheme, host: Option<&[u8]>) -> Self {
+        let mut lines = Fields::default();
+        lines.append(&BANYAN_HOP, hop);
+        lines.append(&X_FORWARDED_FOR, &peer.for_list);
+        lines.append(&FORWARDED, &chain::element(&peer.node, scheme, host));
+        lines.append(&X_FORWARDED_PROTO, &scheme.value());
+        if let Some(host) = host {
+            lines.append(&X_FORWARDED_HOST, &valid(host));
+        }
+        Self { scheme, host: host.map(Box::from), lines: Arc::new(lines) }
+    }
+}
 
 impl Added {
-    /// As lines of HTTP/1. `fields` are those of the request.
-    pub(crate) fn write(&self, peer: &Peer, fields: &Fields, text: &mut Vec<u8>) {
-        self.each(peer, fields, |name, value| write_line(name.as_ref(), value, text));
+    /// As lines of HTTP/1.
+    pub(crate) fn write(&self, text: &mut Vec<u8>) {
+        self.lines.write(text, |_| false);
+        if let Some(value) = &self.traceparent {
+            write_line(TRACEPARENT.as_ref(), value, text);
+        }
     }
 
     /// Among the fields of a copy with HTTP/2.
-    pub(crate) fn put_into_map(&self, peer: &Peer, fields: &Fields, headers: &mut HeaderMap) {
-        self.each(peer, fields, |name, value| {
-            headers.insert(name, valid(value));
+    pub(crate) fn put_into_map(&self, headers: &mut HeaderMap) {
+        self.each(|name, value| {
+            headers.insert(name, value);
         });
     }
 
     /// Among the fields of the request itself.
-    pub(crate) fn put_into(&self, peer: &Peer, fields: &mut Fields) {
-        let before = fields.clone();
-        self.each(peer, &before, |name, value| fields.insert(name, &valid(value)));
+    pub(crate) fn put_into(&self, fields: &mut Fields) {
+        self.each(|name, value| fields.insert(&name, &value));
     }
 
-    fn each(&self, peer: &Peer, fields: &Fields, mut line: impl FnMut(&HeaderName, &[u8])) {
-        line(&BANYAN_HOP, self.hop.as_bytes());
-        line(&X_FORWARDED_FOR, peer.for_list.as_bytes());
-        line(&FORWARDED, self.element.as_bytes());
-        line(&X_FORWARDED_PROTO, self.scheme.as_str().as_bytes());
-        if let Some(host) = self.host {
-            line(&X_FORWARDED_HOST, fields.text(host));
+    fn each(&self, mut line: impl FnMut(HeaderName, HeaderValue)) {
+        for (name, value) in HeaderMap::from(&*self.lines) {
+            line(name.expect("each name stands once"), value);
         }
         if let Some(value) = &self.traceparent {
-            line(&TRACEPARENT, value);
+            line(TRACEPARENT.clone(), valid(value));
         }
     }
 }
 
 fn valid(value: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(value).expect("made of what was a field value, or of visible ASCII")
+    HeaderValue::from_bytes(value).expect("what was a field value, or visible ASCII")
 }

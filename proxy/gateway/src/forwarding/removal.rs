@@ -2,7 +2,7 @@
 
 use http::header::CONNECTION;
 
-use crate::message::Fields;
+use crate::message::{Fields, is_name};
 
 pub(super) fn has_option(fields: &Fields, wanted: &str) -> bool {
     let mut options = fields.get_all(&CONNECTION).flat_map(options_of);
@@ -16,11 +16,14 @@ fn options_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Removes `Connection` and every field it names, but for those that the message itself needs.
 pub(super) fn remove_nominated(fields: &mut Fields) {
-    let options = fields.get_all(&CONNECTION).flat_map(options_of);
-    let named: Vec<Vec<u8>> = options.filter(|it| names_a_field(it)).map(<[u8]>::to_vec).collect();
+    let mut named = Vec::new();
+    // What nearly every message says, if it says anything, names nothing.
+    for line in fields.get_all(&CONNECTION).filter(|line| !is_usual(line)) {
+        named.extend(options_of(line).filter(|option| names_a_field(option)).map(<[u8]>::to_vec));
+    }
     fields.remove(&CONNECTION);
     for name in &named {
-        fields.remove_named(name);
+        fields.remove_named(&name.to_ascii_lowercase());
     }
 }
 
@@ -32,5 +35,5 @@ fn names_a_field(option: &[u8]) -> bool {
 /// The usual options name no field worth a look, or fields that go anyway.
 fn is_usual(option: &[u8]) -> bool {
     let usual: [&[u8]; 4] = [b"keep-alive", b"close", b"upgrade", b"te"];
-    usual.iter().any(|usual| option.eq_ignore_ascii_case(usual))
+    usual.iter().any(|usual| is_name(option, usual))
 }

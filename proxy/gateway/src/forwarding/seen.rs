@@ -1,7 +1,7 @@
 //! What one look at the names of a head tells. Most heads have next to nothing that needs work, and looking names up one by
 //! one costs more than all the work that is left.
 
-use crate::message::Fields;
+use crate::message::{Fields, is_name};
 
 /// Which names of interest a head holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ impl Seen {
     pub(super) const TWIN: Self = Self(1 << 10);
     /// An address or a cookie of an answer.
     pub(crate) const PLACE: Self = Self(1 << 11);
+    /// More than one length.
+    pub(super) const LENGTHS: Self = Self(1 << 12);
 
     pub(crate) fn in_request(fields: &Fields) -> Self {
         Self::with(fields, of_request)
@@ -49,24 +51,27 @@ impl Seen {
     const NONE: Self = Self(0);
 
     fn with(fields: &Fields, of: impl Fn(&[u8]) -> Self) -> Self {
-        fields.names().fold(Self::NONE, |seen, name| seen.and(of(name)))
+        fields.names().fold(Self::NONE, |seen, name| match of(name) {
+            Self::LENGTH if seen.has(Self::LENGTH) => seen.and(Self::LENGTHS),
+            found => seen.and(found),
+        })
     }
 }
 
 /// Takes out of a request what must go besides `Connection` and what it names.
 pub(super) fn remove_from_request(fields: &mut Fields, trusted: bool) {
     let unwanted = if trusted { Seen::ENDING } else { Seen::ENDING.and(Seen::CLAIM) }.and(Seen::TWIN);
-    fields.retain(|name, _| !of_request(name).has(unwanted));
+    fields.retain(|name| !of_request(name).has(unwanted));
 }
 
 /// The same of an answer.
 pub(super) fn remove_from_answer(fields: &mut Fields) {
-    fields.retain(|name, _| !of_answer(name).has(Seen::ENDING));
+    fields.retain(|name| !of_answer(name).has(Seen::ENDING));
 }
 
 /// Names in any case.
 fn of_request(name: &[u8]) -> Seen {
-    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    let is = |wanted: &str| is_name(name, wanted.as_bytes());
     // Most names end here.
     match first(name) {
         b'b' if begins(name, "banyan-") => {
@@ -100,7 +105,7 @@ fn of_request(name: &[u8]) -> Seen {
 }
 
 fn of_answer(name: &[u8]) -> Seen {
-    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    let is = |wanted: &str| is_name(name, wanted.as_bytes());
     match first(name) {
         b'a' if is("access-control-allow-origin") => Seen::PLACE,
         b'b' if name.len() >= 7 && name[..7].eq_ignore_ascii_case(b"banyan-") => Seen::ENDING,
@@ -131,7 +136,7 @@ const ENDING: [&str; 6] = [
 ];
 
 fn of_hop(name: &[u8]) -> Seen {
-    let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+    let is = |wanted: &str| is_name(name, wanted.as_bytes());
     if is("te") {
         Seen::TE.and(Seen::ENDING)
     } else if is("transfer-encoding") {

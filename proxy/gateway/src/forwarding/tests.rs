@@ -48,7 +48,7 @@ fn forwarded(lines: &[(&str, &str)], from: &str, trusted: &[&str]) -> HeaderMap 
 fn prepare(onward: &Onward<'_>, fields: &mut Fields) {
     let seen = Seen::in_request(fields);
     if let Some(added) = onward.prepare(fields, seen).added {
-        added.put_into(onward.peer, fields);
+        added.put_into(fields);
     }
 }
 
@@ -421,8 +421,8 @@ fn a_usual_request_of_a_connection_allocates_little() {
         assert_eq!(identity.check_loop(&headers), Ok(()));
         let seen = Seen::in_request(&headers);
         let added = onward.prepare(&mut headers, seen).added.expect("a direct request");
-        added.write(&peer, &headers, &mut out);
+        added.write(&mut out);
     });
-    // The value of `Forwarded` is that of the request before.
+    // What it gets is what the request before got.
     assert_eq!(allocations.count_total, 0, "{allocations:?}");
 }

@@ -4,8 +4,10 @@ use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// Room for a usual head, or the beginning of a body. One page more would not fit the allocator's classes.
-const SIZE: usize = 8 << 10;
+/// Room for a head with a body of usual size: one system call more costs more than the memory, of which a thread has little.
+const SIZE: usize = 32 << 10;
+/// Room for a head, and for what is copied behind it.
+const OUT: usize = 8 << 10;
 /// Most buffers that a thread keeps for the next request.
 const MOST: usize = 64;
 
@@ -34,11 +36,11 @@ pub(super) fn give(buffer: BytesMut) {
 
 /// The same for what is to be written.
 pub(super) fn take_out() -> Vec<u8> {
-    FREE_OUT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SIZE))
+    FREE_OUT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(OUT))
 }
 
 pub(super) fn give_out(mut buffer: Vec<u8>) {
-    if buffer.capacity() == SIZE {
+    if buffer.capacity() == OUT {
         buffer.clear();
         FREE_OUT.with_borrow_mut(|free| {
             if free.len() < MOST {

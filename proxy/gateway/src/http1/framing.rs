@@ -5,7 +5,7 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRAILER, TRANSFER_ENCO
 use http::{Method, StatusCode, Version, header};
 
 use super::chunks::{Chunks, Decoded, Malformed};
-use crate::message::Fields;
+use crate::message::{AnswerHead, Fields};
 
 /// No body is longer, to hyper and to us: what is above stands for something else there.
 const MAX_LENGTH: u64 = u64::MAX - 2;
@@ -80,20 +80,26 @@ pub(super) fn is_chunked_alone(fields: &Fields) -> bool {
     lines.next().is_some_and(is_chunked) && lines.next().is_none()
 }
 
-/// The body of an answer: none to HEAD, of 204 and 304, whatever the fields say.
+/// The body of an answer: none to HEAD, of 204 and 304, whatever the fields say. `length_alone` is what they say
+/// where they say one length and nothing else of it.
 pub(super) fn of_answer(
     method: &Method,
-    status: StatusCode,
-    version: Version,
-    fields: &Fields,
+    head: &AnswerHead,
+    length_alone: Option<u64>,
 ) -> Result<Decoder, Malformed> {
-    let has_none =
-        matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let fields = &head.fields;
+    let has_none = matches!(
+        head.status,
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
     if has_none || *method == Method::HEAD {
         return Ok(Decoder::NONE);
     }
+    if let Some(length) = length_alone {
+        return Ok(Decoder::Length(length));
+    }
     if fields.contains(&TRANSFER_ENCODING) {
-        if version == Version::HTTP_10 {
+        if head.version == Version::HTTP_10 {
             return Err(Malformed("a transfer coding with HTTP/1.0"));
         }
         return if is_chunked_alone(fields) {

@@ -13,7 +13,7 @@ use httparse::Status;
 
 use super::chunks::{Chunks, Malformed};
 use super::framing::{Decoder, has_option, length};
-use crate::message::{AnswerHead, Fields, RequestHead, Span};
+use crate::message::{AnswerHead, Fields, RequestHead, Span, is_name};
 
 /// Fields for which no memory is needed but the stack.
 const FIELDS: usize = 100;
@@ -72,6 +72,8 @@ pub(super) struct Asked {
 pub(super) struct Answered {
     pub(super) head: AnswerHead,
     pub(super) keeps_alive: bool,
+    /// Of the body, where one line says it and nothing else is said.
+    pub(super) length: Option<u64>,
 }
 
 /// Where the search for the end of a head goes on.
@@ -276,7 +278,7 @@ enum Framing {
 impl Framing {
     /// Most names end at their length.
     fn of(name: &str) -> Self {
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        let is = |wanted: &str| is_name(name.as_bytes(), wanted.as_bytes());
         match name.len() {
             2 if is("te") => Self::Te,
             6 if is("expect") => Self::Expect,
@@ -344,10 +346,19 @@ fn parsed_answer(text: &[u8]) -> Result<Answered, Malformed> {
     let status = StatusCode::from_u16(code).map_err(|_| Malformed("a status that is none"))?;
     let mut fields = Fields::of_text(text, parsed.headers.len());
     let (mut keeps_alive, mut closes) = (version == 1, false);
+    let (mut said, mut says_length) = (0, None);
     for line in &*parsed.headers {
-        if matches!(Framing::of(line.name), Framing::Connection) {
-            closes |= has_option(line.value, b"close");
-            keeps_alive |= has_option(line.value, b"keep-alive");
+        match Framing::of(line.name) {
+            Framing::Connection => {
+                closes |= has_option(line.value, b"close");
+                keeps_alive |= has_option(line.value, b"keep-alive");
+            }
+            Framing::Length => {
+                said += 1;
+                says_length = length(line.value);
+            }
+            Framing::Coding => said += 1,
+            _ => {}
         }
         if line.name.len() > LONGEST_NAME {
             return Err(Malformed("a field name that is too long"));
@@ -362,7 +373,7 @@ fn parsed_answer(text: &[u8]) -> Result<Answered, Malformed> {
         reason: reason.map(|reason| Span::in_text(text, reason.as_bytes())),
         fields,
     };
-    Ok(Answered { head, keeps_alive: keeps_alive && !closes })
+    Ok(Answered { head, keeps_alive: keeps_alive && !closes, length: says_length.filter(|_| said == 1) })
 }
 
 /// A field behind a body.

@@ -124,18 +124,15 @@ impl Client {
             let asked = match poll_fn(|cx| self.lock().poll_request(&bounds, cx)).await? {
                 Head::Asked(asked) => asked,
                 Head::Refused(unread) => {
-                    let exchange = Exchange::refused();
-                    // On the heap: a connection that rests has no room for it.
-                    Box::pin(self.give(exchange, refuse(unread))).await?;
+                    self.give(Exchange::refused(), refuse(unread)).await?;
                     break;
                 }
                 Head::None => break,
             };
-            let next = {
-                let (exchange, head, body) = self.begin(asked);
-                let answering = answer(head, body);
-                Box::pin(self.exchange(exchange, answering)).await?
-            };
+            let (exchange, head, body) = self.begin(asked);
+            // On the heap: a connection that rests has no room for it.
+            let answer = self.answered(Box::pin(answer(head, body))).await?;
+            let next = self.give(exchange, answer).await?;
             match next {
                 Next::Request => {}
                 Next::Close => break,
@@ -195,17 +192,15 @@ impl Client {
         (exchange, head, body)
     }
 
-    async fn exchange<F>(&self, exchange: Exchange, answering: F) -> Result<Next, Error>
+    async fn answered<F>(&self, mut answering: Pin<Box<F>>) -> Result<Answer, Error>
     where
         F: Future<Output = Answer>,
     {
-        let mut answering = std::pin::pin!(answering);
-        let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
+        poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Ok(answer)),
             Poll::Pending => self.lock().poll_gone(cx).map(Err),
-        });
-        let answer = answered.await?;
-        self.give(exchange, answer).await
+        })
+        .await
     }
 
     /// Writes an answer, and sees to what is left of its request.

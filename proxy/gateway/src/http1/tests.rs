@@ -12,7 +12,7 @@ use super::chunks::{Chunks, Decoded, Malformed};
 use super::framing::{self, Decoder, Encoder};
 use super::head::{self, Bounds, Refused, Search};
 use super::output::Output;
-use crate::message::Fields;
+use crate::message::{AnswerHead, Fields};
 
 const BOUNDS: Bounds = Bounds { bytes: 16 << 10, fields: 100, target: 8 << 10 };
 
@@ -213,7 +213,8 @@ fn bodies_of_answers_are_as_long_as_the_rfc_says() {
             .map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
         let status = StatusCode::from_u16(status).expect("a status");
         let fields = Fields::from(&fields.collect::<HeaderMap>());
-        framing::of_answer(&method, status, version, &fields).map(|decoder| format!("{decoder:?}"))
+        let head = AnswerHead { status, version, reason: None, fields };
+        framing::of_answer(&method, &head, None).map(|decoder| format!("{decoder:?}"))
     };
     let (new, old) = (Version::HTTP_11, Version::HTTP_10);
     let length = ("content-length", "5");

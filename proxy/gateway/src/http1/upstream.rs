@@ -26,7 +26,7 @@ use super::input::Input;
 use super::output::Output;
 use super::{Duplex, Error, Incoming, Switched};
 use crate::body::{BodyError, RequestBody};
-use crate::forwarding::Lines;
+use crate::forwarding::Added;
 use crate::message::{AnswerHead, RequestHead};
 use crate::tls::SecureStream;
 use crate::upstream_io::UpstreamIo;
@@ -127,19 +127,22 @@ impl Connection {
         poll_fn(|cx| self.lock().poll_idle(cx)).await && self.is_ready()
     }
 
-    /// Sends a request, and waits for the head of its answer. The body of the answer goes on with both. An error says whether
+    /// Sends a request on a connection that was ready just now, and waits for the head of its answer. The body of the answer goes on with both. An error says whether
     /// the request is still there unsent; else its body has gone.
     pub(crate) async fn send(
         &self,
         head: &RequestHead,
         body: &mut RequestBody,
-        added: Option<Lines<'_>>,
+        added: Option<&Added>,
         interim: Interim<'_>,
     ) -> Result<(AnswerHead, Incoming), (Error, bool)> {
-        if !self.is_ready() {
-            return Err((Error::Cut, true));
+        {
+            let mut wire = self.lock();
+            if wire.state != State::Idle {
+                return Err((Error::Cut, true));
+            }
+            wire.begin(head, std::mem::replace(body, RequestBody::Empty), added);
         }
-        self.lock().begin(head, std::mem::replace(body, RequestBody::Empty), added);
         let answered = poll_fn(|cx| self.lock().poll_head(cx, interim)).await;
         let (head, decoder, keeps_alive) = answered.map_err(|error| (error, false))?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -184,7 +187,7 @@ impl Wire {
         self.stream = Stream::Gone;
     }
 
-    fn begin(&mut self, head: &RequestHead, body: RequestBody, added: Option<Lines<'_>>) {
+    fn begin(&mut self, head: &RequestHead, body: RequestBody, added: Option<&Added>) {
         let RequestHead { method, uri, fields, .. } = head;
         let text = self.output.text();
         text.extend_from_slice(method.as_str().as_bytes());
@@ -201,8 +204,8 @@ impl Wire {
                 && ((is_empty && is_of_framing(name, &TRANSFER_ENCODING))
                     || (is_chunked && is_of_framing(name, &CONTENT_LENGTH)))
         });
-        if let Some((added, peer)) = added {
-            added.write(peer, fields, text);
+        if let Some(added) = added {
+            added.write(text);
         }
         text.extend_from_slice(b"\r\n");
         let length = || fields.get(&CONTENT_LENGTH).and_then(framing::length);
@@ -283,7 +286,7 @@ impl Wire {
         }
         loop {
             if !self.input.bytes.is_empty()
-                && let Some(head::Answered { head, keeps_alive }) =
+                && let Some(head::Answered { head, keeps_alive, length }) =
                     head::answer(&mut self.input.bytes, &mut self.search)?
             {
                 let status = head.status;
@@ -295,7 +298,7 @@ impl Wire {
                     }
                     continue;
                 }
-                let decoder = framing::of_answer(&self.method, status, head.version, &head.fields)?;
+                let decoder = framing::of_answer(&self.method, &head, length)?;
                 return Poll::Ready(Ok((head, decoder, keeps_alive)));
             }
             if self.input.bytes.len() > MAX_HEAD {

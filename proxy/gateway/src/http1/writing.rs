@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::framing::{self, Encoder, has_option};
 use super::{Switched, date};
 use crate::body::ResponseBody;
-use crate::message::{AnswerHead, write_line};
+use crate::message::{AnswerHead, is_name, write_line};
 
 /// What is left of a request when its body has gone.
 pub(super) struct Exchange {
@@ -35,7 +35,7 @@ enum Framing {
 impl Framing {
     /// Most names end at their length.
     fn of(name: &[u8]) -> Self {
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        let is = |wanted: &str| is_name(name, wanted.as_bytes());
         match name.len() {
             4 if is("date") => Self::Date,
             7 if is("trailer") => Self::Trailer,

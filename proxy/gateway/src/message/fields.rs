@@ -68,12 +68,14 @@ impl Fields {
 
     /// Where it stands.
     pub(crate) fn span(&self, name: &HeaderName) -> Option<Span> {
-        self.lines.iter().find(|line| self.is(line, name.as_str().as_bytes())).map(|line| line.value)
+        let name = name.as_str().as_bytes();
+        self.lines.iter().find(|line| line.is(&self.text, name)).map(|line| line.value)
     }
 
     /// The values of all lines of this name.
     pub(crate) fn get_all(&self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
-        let of_name = move |line: &&Line| self.is(line, name.as_str().as_bytes());
+        let name = name.as_str().as_bytes();
+        let of_name = move |line: &&Line| line.is(&self.text, name);
         self.lines.iter().filter(of_name).map(|line| self.text(line.value))
     }
 
@@ -81,20 +83,16 @@ impl Fields {
         self.span(name).is_some()
     }
 
-    fn is(&self, line: &Line, name: &[u8]) -> bool {
-        line.name.length as usize == name.len() && self.text(line.name).eq_ignore_ascii_case(name)
-    }
-
     /// Puts one line in place of all of this name, where the first of them stood, or behind all others. It keeps the spelling.
     pub(crate) fn insert(&mut self, name: &HeaderName, value: &HeaderValue) {
-        let is_it = |fields: &Self, line: &Line| fields.is(line, name.as_str().as_bytes());
-        let Some(first) = self.lines.iter().position(|line| is_it(self, line)) else {
+        let known = name.as_str().as_bytes();
+        let Some(first) = self.lines.iter().position(|line| line.is(&self.text, known)) else {
             return self.append(name, value);
         };
         let value = self.add(value.as_bytes());
         self.lines[first].value = value;
         for place in (first + 1..self.lines.len()).rev() {
-            if is_it(self, &self.lines[place]) {
+            if self.lines[place].is(&self.text, known) {
                 self.lines.remove(place);
             }
         }
@@ -132,15 +130,16 @@ impl Fields {
         self.remove_named(name.as_str().as_bytes());
     }
 
-    /// The same for a name in any case.
+    /// The same for a name in small letters.
     pub(crate) fn remove_named(&mut self, name: &[u8]) {
-        self.retain(|found, _| !found.eq_ignore_ascii_case(name));
+        let Self { text, lines } = self;
+        lines.retain(|line| !line.is(text, name));
     }
 
-    /// Keeps the lines for which this holds, by name and value.
-    pub(crate) fn retain(&mut self, mut holds: impl FnMut(&[u8], &[u8]) -> bool) {
+    /// Keeps the lines for whose names this holds.
+    pub(crate) fn retain(&mut self, mut holds: impl FnMut(&[u8]) -> bool) {
         let Self { text, lines } = self;
-        lines.retain(|line| holds(line.name.of(text), line.value.of(text)));
+        lines.retain(|line| holds(line.name.of(text)));
     }
 
     /// Changes values; `None` leaves one as it is, and so does what cannot stand in a field.
@@ -189,12 +188,57 @@ impl Fields {
     }
 }
 
+impl Line {
+    fn is(&self, text: &[u8], name: &[u8]) -> bool {
+        is_name(self.name.of(text), name)
+    }
+}
+
 /// `Name: value`.
 pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(LINE_END);
+}
+
+/// Whether a name as it was written is this one, in small letters.
+pub(crate) fn is_name(found: &[u8], small: &[u8]) -> bool {
+    if found.len() != small.len() {
+        return false;
+    }
+    let is_same = |found: [u8; 8], small: [u8; 8]| in_small(found) == u64::from_le_bytes(small);
+    if let (Some(found_end), Some(small_end)) = (found.last_chunk(), small.last_chunk()) {
+        // The end may be looked at twice.
+        let (found, small) = (found.as_chunks().0, small.as_chunks().0);
+        found.iter().zip(small).all(|(found, small)| is_same(*found, *small))
+            && is_same(*found_end, *small_end)
+    } else if let (Some(found), Some(small)) = (both_ends(found), both_ends(small)) {
+        is_same(found, small)
+    } else {
+        found.eq_ignore_ascii_case(small)
+    }
+}
+
+/// Four to eight bytes as eight.
+fn both_ends(bytes: &[u8]) -> Option<[u8; 8]> {
+    let mut ends = [0; 8];
+    ends[..4].copy_from_slice(bytes.first_chunk::<4>()?);
+    ends[4..].copy_from_slice(bytes.last_chunk::<4>()?);
+    Some(ends)
+}
+
+/// Eight bytes in small letters, as one number: capitals are those of which a sum carries into the eighth bit from `A` on,
+/// and not from behind `Z`.
+fn in_small(bytes: [u8; 8]) -> u64 {
+    const ALL: u64 = 0x0101_0101_0101_0101;
+    const A: u64 = 0x41;
+    const Z: u64 = 0x5a;
+    let number = u64::from_le_bytes(bytes);
+    let low = number & (0x7f * ALL);
+    let (from_a, behind_z) = (low + (0x80 - A) * ALL, low + (0x7f - Z) * ALL);
+    let capitals = (from_a ^ behind_z) & !number & (0x80 * ALL);
+    number | (capitals >> 2)
 }
 
 impl Span {

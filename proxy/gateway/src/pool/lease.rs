@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Idle, Slot};
 use crate::body::RequestBody;
 use crate::forward::{Naming, in_http2};
-use crate::forwarding::Lines;
+use crate::forwarding::Added;
 use crate::http1::upstream::{Connection, Interim};
 use crate::http1::{Incoming, StreamError, Switched};
 use crate::message::{AnswerHead, RequestHead};
@@ -51,7 +51,7 @@ impl Lease {
         &mut self,
         head: &RequestHead,
         body: &mut RequestBody,
-        added: Option<Lines<'_>>,
+        added: Option<&Added>,
         naming: Naming<'_>,
         interim: Interim<'_>,
     ) -> Result<(AnswerHead, Incoming), Unanswered> {

@@ -70,7 +70,7 @@ fn to_handshake(fields: &mut Fields) -> Method {
         name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
     };
     let is_of_body = |name: &[u8]| begins(name, b"content-") || name.eq_ignore_ascii_case(TRAILER.as_ref());
-    fields.retain(|name, _| !is_of_body(name));
+    fields.retain(|name| !is_of_body(name));
     for name in &METHOD_OVERRIDES {
         fields.remove(name);
     }

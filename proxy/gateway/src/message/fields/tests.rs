@@ -3,7 +3,7 @@
 use http::header::{CONNECTION, DATE, HOST, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use proptest::prelude::*;
 
-use super::{Fields, Span};
+use super::{Fields, Span, is_name};
 
 /// Lines as they stand in a head, read without any checks.
 fn read(text: &str) -> Fields {
@@ -50,7 +50,7 @@ fn what_is_left_out_or_removed_leaves_no_trace() {
     let mut out = Vec::new();
     fields.write(&mut out, |name| name.eq_ignore_ascii_case(b"x-two"));
     assert_eq!(out, b"HOST: a\r\nAccept: */*\r\nempty: \r\n");
-    fields.remove_named(b"X-TWO");
+    fields.remove_named(b"x-two");
     fields.remove(&HOST);
     assert_eq!(written(&fields), "Accept: */*\r\nempty: \r\n");
 }
@@ -90,6 +90,24 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
+    #[test]
+    fn names_are_the_same_in_any_case(name in "[!-~]{0,20}", other in "[!-~]{0,20}", place in any::<prop::sample::Index>()) {
+        let small = name.to_ascii_lowercase();
+        prop_assert!(is_name(name.as_bytes(), small.as_bytes()));
+        prop_assert!(is_name(name.to_ascii_uppercase().as_bytes(), small.as_bytes()));
+        prop_assert_eq!(is_name(other.as_bytes(), small.as_bytes()), other.eq_ignore_ascii_case(&small));
+        // Another bit set is another name, unless it is that of the case.
+        let mut bytes = name.into_bytes();
+        if !bytes.is_empty() {
+            let place = place.index(bytes.len());
+            for bit in 0..8 {
+                bytes[place] ^= 1 << bit;
+                prop_assert_eq!(is_name(&bytes, small.as_bytes()), bytes.eq_ignore_ascii_case(small.as_bytes()));
+                bytes[place] ^= 1 << bit;
+            }
+        }
+    }
+
     #[test]
     fn changes_are_those_of_a_map(changes in prop::collection::vec(change(), 0..24)) {
         let (mut fields, mut map) = (Fields::default(), HeaderMap::new());
