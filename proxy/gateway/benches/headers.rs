@@ -6,8 +6,8 @@
 
 use std::hint::black_box;
 
-use banyan_gateway::Rewriting;
-use criterion::{Criterion, criterion_group, criterion_main};
+use banyan_gateway::{Head, Rewriting};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const PROGRAM: &[(&str, &str)] = &[("host", "shop.example.com"), ("x-user-id", "user-4711")];
@@ -47,14 +47,16 @@ fn headers(criterion: &mut Criterion) {
     let rewriting = Rewriting::new("192.0.2.7:4711".parse().unwrap());
     let mut group = criterion.benchmark_group("headers");
     for (name, lines) in [("request of a program", PROGRAM), ("request of a browser", BROWSER)] {
-        let sent = fields(lines);
+        let sent = Head::from(&fields(lines));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| rewriting.request(black_box(&sent)));
+            let rewrite = |head: &mut Head| rewriting.request(black_box(head));
+            bencher.iter_batched_ref(|| sent.clone(), rewrite, BatchSize::SmallInput);
         });
     }
-    let sent = fields(ANSWER);
+    let sent = Head::from(&fields(ANSWER));
     group.bench_function("answer", |bencher| {
-        bencher.iter(|| rewriting.answer(black_box(&sent)));
+        let rewrite = |head: &mut Head| rewriting.answer(black_box(head));
+        bencher.iter_batched_ref(|| sent.clone(), rewrite, BatchSize::SmallInput);
     });
     group.finish();
 }

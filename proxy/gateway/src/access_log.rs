@@ -19,10 +19,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
+use banyan_routes::{Arm, Decision, Reason};
+
 use crate::forwarding::TraceId;
 use crate::gateway::AccessLogTarget;
 use crate::message::RequestHead;
-use banyan_routes::{Arm, Decision, Reason};
 use output::Output;
 
 /// Entries that may wait, about 1 KiB each.

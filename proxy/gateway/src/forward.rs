@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use banyan_routes::{RewriteHost, Timeouts};
-use http::{StatusCode, Uri, Version, header};
+use http::{StatusCode, Uri, header};
 use tokio::time::sleep_until;
 
 use crate::body::{Progress, RequestBody};
@@ -113,7 +113,6 @@ impl Outgoing {
         opener: Option<Opener>,
         has_side_effects: bool,
     ) -> Self {
-        head.version = Version::HTTP_11;
         frame(&mut head.fields, &body);
         let has_body = matches!(body, RequestBody::Client(_));
         let is_safe = head.method.is_safe() && !has_side_effects;

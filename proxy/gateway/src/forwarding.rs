@@ -33,7 +33,7 @@ use http::header::{
 use http::{StatusCode, Version};
 use ipnet::IpNet;
 
-use crate::guard::Refused;
+use crate::guard::{Refused, has_quote};
 use crate::message::{Fields, Span};
 pub(crate) use added::Added;
 use added::Last;
@@ -280,6 +280,10 @@ pub(crate) fn prepare_answer(
     if let Some(protocol) = upgrade {
         fields.insert(&UPGRADE, &protocol);
         fields.insert(&CONNECTION, &HeaderValue::from_static("upgrade"));
+    }
+    if version == Version::HTTP_2 {
+        // To a client with HTTP/1 such a name is none.
+        fields.retain(|name| !has_quote(name));
     }
     if identity.via {
         add_via(fields, version);

@@ -60,6 +60,8 @@ pub(crate) enum Refused {
     TooManyFields,
     /// This request has been here before, or passed too many Banyans.
     Loop,
+    /// A field name that HTTP/1 has no room for.
+    FieldName,
 }
 
 /// What is wrong with an authority.
@@ -158,6 +160,10 @@ pub(crate) fn check(head: &RequestHead, seen: Seen) -> Result<Accepted<'_>, Refu
     if seen.has(Seen::CODING) || seen.has(Seen::LENGTH) {
         check_framing(head)?;
     }
+    // HTTP/2 reads a quote as a part of a name (RFC 9113 8.2.1); no token has one (RFC 9110 5.6.2).
+    if head.version == Version::HTTP_2 && head.fields.names().any(has_quote) {
+        return Err(Refused::FieldName);
+    }
     let target = target(head)?;
     let field = host_field(head)?;
     let host = match head.uri.authority() {
@@ -225,6 +231,7 @@ impl Refused {
             Self::TargetTooLong => RefusedReason::TargetTooLong,
             Self::TooManyFields => RefusedReason::TooManyFields,
             Self::Loop => RefusedReason::Loop,
+            Self::FieldName => RefusedReason::MalformedHead,
         }
     }
 }
@@ -243,6 +250,7 @@ impl fmt::Display for Refused {
             Self::LengthAbsurd => write!(out, "`Content-Length` above {MAX_CONTENT_LENGTH} bytes"),
             Self::TargetTooLong => write!(out, "the target is too long"),
             Self::TooManyFields => write!(out, "too many fields"),
+            Self::FieldName => write!(out, "a quote in the name of a field"),
             Self::Loop => write!(out, "the request came back to this proxy, or passed too many of them"),
         }
     }
@@ -305,6 +313,10 @@ fn coding_problem(head: &RequestHead) -> Refused {
 /// `tchar` (RFC 9110 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+pub(crate) fn has_quote(name: &[u8]) -> bool {
+    name.contains(&b'"')
 }
 
 /// The server has already refused what is no number.

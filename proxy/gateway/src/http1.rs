@@ -1,7 +1,7 @@
 //! HTTP/1.1 on the wire (RFC 9112), for both sides: what is read is checked strictly, what is written is framed anew.
 //!
-//! - `server`: a client's connection, `upload`: the body of its request. `upstream`: one to a server. The task of a request drives both: there are no tasks and
-//!   no channels between them. `incoming`: bodies as they come, of this engine or of hyper's HTTP/2.
+//! - `server`: a client's connection, `upload`: the body of its request. `upstream`: one to a server. The task of a request
+//!   drives both: there are no tasks and no channels between them. `incoming`: bodies as they come, of this engine or of hyper's HTTP/2.
 //! - `head`: from bytes to heads, by `httparse`. `writing`: the head of an answer, back to bytes.
 //! - `framing`: how long a body is, and where it ends. `chunks`: bodies in chunks.
 //! - `output`: what waits to be written. `input`: what was read and not yet used. `buffers`: memory that idle connections do

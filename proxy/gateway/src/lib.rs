@@ -86,6 +86,6 @@ pub use gateway::{
 pub use limits::Limits;
 pub use metrics::{DURATION_BUCKETS, Distribution, METRICS, MetricInfo, MetricKind, list as metric};
 #[doc(hidden)]
-pub use rewriting::Rewriting;
+pub use rewriting::{Head, Rewriting};
 pub use shadow::Held;
 pub use tls::{CertificateFiles, Tls, TlsError, TlsSettings, UnusableUpstream, unusable_upstreams};

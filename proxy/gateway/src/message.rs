@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Ve
 
 use crate::body::ResponseBody;
 use crate::http1::Incoming;
-pub(crate) use fields::{Fields, Span, is_name, write_line};
+pub(crate) use fields::{Fields, Span, is_name, write_own_line};
 
 /// The head of a request.
 pub(crate) struct RequestHead {
@@ -23,7 +23,6 @@ pub(crate) struct RequestHead {
 }
 
 /// The head of an answer.
-#[derive(Clone)]
 pub(crate) struct AnswerHead {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,

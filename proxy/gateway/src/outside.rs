@@ -28,7 +28,7 @@ use http::{StatusCode, Uri};
 
 use crate::answer::Own;
 use crate::forwarding::{SaidBy, Scheme, X_FORWARDED_HOST, X_FORWARDED_PROTO};
-use crate::message::{Fields, RequestHead};
+use crate::message::{Fields, RequestHead, is_name};
 use crate::state::State;
 pub(crate) use collisions::CookieWatch;
 use collisions::{Collision, Noted};
@@ -165,7 +165,7 @@ const CONCERNED: [HeaderName; 6] =
 
 fn fit_all(answer: &mut Fields, fitting: &Fitting<'_>) {
     answer.change(|name, value| {
-        let is_it = |concerned: &HeaderName| name.eq_ignore_ascii_case(concerned.as_ref());
+        let is_it = |concerned: &HeaderName| is_name(name, concerned.as_ref());
         let concerned = CONCERNED.into_iter().find(is_it)?;
         if concerned == SET_COOKIE {
             return fitting.cookie(value);

@@ -21,7 +21,7 @@ impl Rewriting {
     }
 
     /// Makes the fields of an HTTP/1.1 request those that an upstream gets.
-    pub fn request(&self, headers: &HeaderMap) {
+    pub fn request(&self, head: &mut Head) {
         let onward = Onward {
             identity: &self.identity,
             peer: &self.peer,
@@ -30,13 +30,22 @@ impl Rewriting {
             version: Version::HTTP_11,
             upgrade: None,
         };
-        let mut fields = Fields::from(headers);
-        let seen = Seen::in_request(&fields);
-        onward.prepare(&mut fields, seen);
+        let seen = Seen::in_request(&head.0);
+        onward.prepare(&mut head.0, seen);
     }
 
     /// Makes the fields of an answer those that the client gets.
-    pub fn answer(&self, headers: &HeaderMap) {
-        prepare_answer(StatusCode::OK, Version::HTTP_11, &mut Fields::from(headers), &self.identity);
+    pub fn answer(&self, head: &mut Head) {
+        prepare_answer(StatusCode::OK, Version::HTTP_11, &mut head.0, &self.identity);
+    }
+}
+
+/// Fields as they were read.
+#[derive(Clone)]
+pub struct Head(Fields);
+
+impl From<&HeaderMap> for Head {
+    fn from(headers: &HeaderMap) -> Self {
+        Self(Fields::from(headers))
     }
 }

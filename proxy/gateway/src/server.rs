@@ -16,10 +16,11 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::Service;
 use pingora_runtime::current_handle;
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
 use crate::connection::serve_stream;
@@ -34,6 +35,9 @@ const AFTERLIFE: Duration = Duration::from_hours(24);
 /// How long nothing is accepted when the process has too many files open: the connection stays in the queue, and asking
 /// again at once would keep a thread busy with nothing else. nginx waits as long.
 const NO_ROOM: Duration = Duration::from_millis(500);
+
+/// Draws per thread: one that is not found by then is not there.
+const MOST_DRAWS: usize = 1000;
 
 /// Listens and serves on threads of its own until `stop` turns true; then closes the listeners and leaves
 /// the connections to the caller, who waits for them. Does not return before the process ends.
@@ -80,13 +84,12 @@ impl Service for Listening {
         let mut loops = JoinSet::new();
         for (listener, scheme) in self.listeners.drain(..) {
             // Registered now, so that what comes from here on is seen.
-            match TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    let (shared, workers) = (Arc::clone(&self.shared), Arc::clone(&workers));
-                    loops.spawn(accept_until(shutdown.clone(), shared, listener, scheme, workers));
-                }
-                Err(error) => tracing::error!(%error, "cannot wait for connections"),
-            }
+            let listener = match TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => return tracing::error!(%error, "cannot wait for connections"),
+            };
+            let (shared, workers) = (Arc::clone(&self.shared), Arc::clone(&workers));
+            loops.spawn(accept_until(shutdown.clone(), shared, listener, scheme, workers));
         }
         if !*shutdown.borrow() {
             self.shared.accepting.store(true, Ordering::Release);
@@ -111,13 +114,17 @@ impl Workers {
     }
 }
 
-/// One for each thread. pingora gives one of them at random.
+/// One for each thread. pingora gives one of them at random: should it have fewer than it was asked for, those there are serve.
 fn handles(threads: usize) -> Vec<Handle> {
     let mut found = HashMap::with_capacity(threads);
-    while found.len() < threads {
+    for _ in 0..threads.saturating_mul(MOST_DRAWS) {
         let handle = current_handle();
         found.entry(handle.id()).or_insert(handle);
+        if found.len() == threads {
+            return found.into_values().collect();
+        }
     }
+    tracing::error!(found = found.len(), threads, "not all worker threads are there");
     found.into_values().collect()
 }
 
@@ -143,13 +150,23 @@ async fn accept(shared: &Arc<Shared>, listener: &TcpListener, scheme: Scheme, wo
                     tracing::debug!(client = %peer, %error, "a connection that cannot be used");
                 }
             }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
+            Err(error) if is_lack(&error) => {
                 tracing::error!(%error, "cannot accept connections");
                 sleep(NO_ROOM).await;
             }
+            Err(error) => {
+                // The client has gone, or its network has: the next may be well.
+                tracing::debug!(%error, "a connection that could not be accepted");
+                yield_now().await;
+            }
         }
     }
+}
+
+/// Of descriptors or memory (accept(2)): the next would fail as this one did.
+fn is_lack(error: &io::Error) -> bool {
+    let lack = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    lack.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// To the thread whose turn it is, which from then on hears of the socket itself.
@@ -179,24 +196,6 @@ fn hand_over(
     Ok(())
 }
 
-/// The client has gone, or its network has (accept(2)); the next may be well.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
-        PermissionDenied,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
-            | PermissionDenied
-    )
-}
-
 /// The caller's stop instead of pingora's signal handlers: signals belong to the command.
 struct Stop(watch::Receiver<bool>);
 
@@ -206,5 +205,31 @@ impl ShutdownSignalWatch for Stop {
         // A sender that is gone stops, too.
         let _ = self.0.clone().wait_for(|stop| *stop).await;
         ShutdownSignal::GracefulTerminate
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step fails the test
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::atomic::AtomicUsize;
+
+    use pingora_runtime::Runtime;
+
+    use super::{Workers, handles};
+
+    #[test]
+    fn connections_are_handed_to_each_thread_in_turn() {
+        let runtime = Runtime::new_no_steal(3, "workers");
+        let (sender, turns) = std::sync::mpsc::sync_channel(1);
+        runtime.get_handle().spawn(async move {
+            let workers = Workers { handles: handles(3), next: AtomicUsize::new(0) };
+            sender.send([0; 6].map(|_| workers.next().id())).unwrap();
+        });
+        let turns = turns.recv().unwrap();
+        assert_eq!(turns.iter().collect::<HashSet<_>>().len(), 3);
+        assert_eq!(turns[..3], turns[3..]);
+        // pingora keeps runtimes by thread number: these must not end.
+        std::mem::forget(runtime);
     }
 }

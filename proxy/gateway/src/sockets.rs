@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::gateway::StartError;
 
+/// Connections that may wait to be accepted; the system allows as many as `net.core.somaxconn` says.
+const BACKLOG: i32 = 65_535;
+
 /// Sockets that listen from the start to the stop.
 pub(crate) struct Sockets(Mutex<Vec<TcpListener>>);
 
@@ -21,8 +24,12 @@ impl Sockets {
                 Some(socket) => Ok(socket),
                 None => TcpListener::bind(address),
             };
-            // Nobody must ever wait in it.
-            let ready = socket.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+            // Nobody must ever wait in it, and more may wait for it than the 128 that the standard library asks for.
+            let ready = socket.and_then(|socket| {
+                rustix::net::listen(&socket, BACKLOG)?;
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
             ready.map_err(|error| StartError::Bind { address: *address, error })
         };
         let sockets = wanted.iter().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -74,6 +81,17 @@ mod tests {
         let addresses = sockets.addresses().unwrap();
         assert_eq!(addresses[..2], [at_other, at_one]);
         assert!(handed.is_empty() && addresses[2] != at_one, "{addresses:?}");
+    }
+
+    #[test]
+    fn many_connections_may_wait_to_be_accepted() {
+        let sockets = Sockets::open(&[loopback()], &mut Vec::new()).unwrap();
+        let address = sockets.addresses().unwrap()[0];
+        // Each of them is answered by the kernel, or waits for a second for it to try again.
+        let wait = std::time::Duration::from_millis(500);
+        let waiting: Result<Vec<_>, _> =
+            (0..300).map(|_| std::net::TcpStream::connect_timeout(&address, wait)).collect();
+        assert_eq!(waiting.map(|waiting| waiting.len()).map_err(|error| error.kind()), Ok(300));
     }
 
     #[test]

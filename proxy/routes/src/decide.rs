@@ -265,5 +265,7 @@ pub(crate) fn matched_method<'r, F: Fields>(request: &RequestParts<'r, F>) -> &'
     let first = |name| request.headers.values(name).next();
     let is_preflight = request.method == Method::OPTIONS && first(&ORIGIN).is_some();
     let asked = if is_preflight { first(&ACCESS_CONTROL_REQUEST_METHOD) } else { None };
-    asked.and_then(|value| str::from_utf8(value).ok()).unwrap_or(request.method.as_str())
+    asked
+        .and_then(|value| str::from_utf8(value).ok().filter(|text| text.is_ascii()))
+        .unwrap_or(request.method.as_str())
 }

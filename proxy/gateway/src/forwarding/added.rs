@@ -8,7 +8,7 @@ use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use super::trace::{TRACEPARENT, Traceparent};
 use super::{BANYAN_HOP, Peer, Scheme, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, chain};
-use crate::message::{Fields, write_line};
+use crate::message::{Fields, write_own_line};
 
 pub(crate) struct Added {
     pub(super) lines: Arc<Fields>,
@@ -42,7 +42,7 @@ impl Added {
     pub(crate) fn write(&self, text: &mut Vec<u8>) {
         self.lines.write(text, |_| false);
         if let Some(value) = &self.traceparent {
-            write_line(TRACEPARENT.as_ref(), value, text);
+            write_own_line(&TRACEPARENT, value, text);
         }
     }
 

@@ -19,12 +19,15 @@ pub(super) fn remove_nominated(fields: &mut Fields) {
     let mut named = Vec::new();
     // What nearly every message says, if it says anything, names nothing.
     for line in fields.get_all(&CONNECTION).filter(|line| !is_usual(line)) {
-        named.extend(options_of(line).filter(|option| names_a_field(option)).map(<[u8]>::to_vec));
+        named.extend(options_of(line).filter(|option| names_a_field(option)).map(<[u8]>::to_ascii_lowercase));
     }
     fields.remove(&CONNECTION);
-    for name in &named {
-        fields.remove_named(&name.to_ascii_lowercase());
+    if named.is_empty() {
+        return;
     }
+    // As many names as a head has room for must not be looked for one by one.
+    named.sort_unstable();
+    fields.retain(|name| named.binary_search(&name.to_ascii_lowercase()).is_err());
 }
 
 fn names_a_field(option: &[u8]) -> bool {

@@ -13,7 +13,6 @@ impl Seen {
     pub(crate) const LENGTH: Self = Self(1 << 2);
     pub(crate) const TE: Self = Self(1 << 3);
     pub(crate) const HOP: Self = Self(1 << 4);
-    pub(crate) const ORIGIN: Self = Self(1 << 5);
     pub(crate) const TRACEPARENT: Self = Self(1 << 6);
     pub(crate) const TRACESTATE: Self = Self(1 << 7);
     /// Something that ends here besides `Connection` and what it names.
@@ -88,7 +87,6 @@ fn of_request(name: &[u8]) -> Seen {
         b'f' if is("forwarded") => Seen::CLAIM,
         // What only goes with `Upgrade: h2c`.
         b'h' if is("http2-settings") => Seen::ENDING,
-        b'o' if is("origin") => Seen::ORIGIN,
         // A client must not say it: CGI takes it for a setting of its own (CVE-2016-5385).
         b'p' if is("proxy") => Seen::ENDING,
         b't' if is("traceparent") => Seen::TRACEPARENT,

@@ -231,3 +231,12 @@ fn a_usual_head_is_checked_without_allocating() {
     let allocations = allocation_counter::measure(|| assert!(check(&head).is_ok()));
     assert_eq!(allocations.count_total, 0);
 }
+
+#[test]
+fn a_name_that_is_none_with_http1_is_refused() {
+    let mut head = request("GET", "http://a/", Version::HTTP_2, &[]);
+    assert!(check(&head).is_ok());
+    let name = http::HeaderName::from_lowercase(b"a\"b").expect("a name to HTTP/2");
+    head.fields.append(&name, &http::HeaderValue::from_static("1"));
+    assert_eq!(refusal(&head), (400, "malformed-head"));
+}

@@ -5,10 +5,42 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRAILER, TRANSFER_ENCO
 use http::{Method, StatusCode, Version, header};
 
 use super::chunks::{Chunks, Decoded, Malformed};
-use crate::message::{AnswerHead, Fields};
+use crate::message::{AnswerHead, Fields, is_name};
 
 /// No body is longer, to hyper and to us: what is above stands for something else there.
 const MAX_LENGTH: u64 = u64::MAX - 2;
+
+/// What a field has to do with where its message ends, and with the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Coding,
+    Connection,
+    Date,
+    Expect,
+    Length,
+    Te,
+    Trailer,
+    Upgrade,
+    None,
+}
+
+impl Role {
+    /// Most names end at their length.
+    pub(super) fn of(name: &[u8]) -> Self {
+        let is = |wanted: &str| is_name(name, wanted.as_bytes());
+        match name.len() {
+            2 if is("te") => Self::Te,
+            4 if is("date") => Self::Date,
+            6 if is("expect") => Self::Expect,
+            7 if is("trailer") => Self::Trailer,
+            7 if is("upgrade") => Self::Upgrade,
+            10 if is("connection") => Self::Connection,
+            14 if is("content-length") => Self::Length,
+            17 if is("transfer-encoding") => Self::Coding,
+            _ => Self::None,
+        }
+    }
+}
 
 /// Where the body that is being read ends.
 #[derive(Debug)]

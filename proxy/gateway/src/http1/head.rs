@@ -12,8 +12,8 @@ use http::{Extensions, Method, StatusCode, Uri, Version};
 use httparse::Status;
 
 use super::chunks::{Chunks, Malformed};
-use super::framing::{Decoder, has_option, length};
-use crate::message::{AnswerHead, Fields, RequestHead, Span, is_name};
+use super::framing::{Decoder, Role, has_option, length};
+use crate::message::{AnswerHead, Fields, RequestHead, Span};
 
 /// Fields for which no memory is needed but the stack.
 const FIELDS: usize = 100;
@@ -213,33 +213,33 @@ impl Asked {
             if line.name.len() > LONGEST_NAME {
                 return Err(Refused::Malformed("a field name that is too long"));
             }
-            let is_kept = match Framing::of(line.name) {
-                Framing::Length => said.length(value)?,
-                Framing::Coding if !is_http_11 => {
+            let is_kept = match Role::of(line.name.as_bytes()) {
+                Role::Length => said.length(value)?,
+                Role::Coding if !is_http_11 => {
                     return Err(Refused::Malformed("a transfer coding with HTTP/1.0"));
                 }
-                Framing::Coding => {
+                Role::Coding => {
                     said.coding(value);
                     true
                 }
-                Framing::Connection => {
+                Role::Connection => {
                     said.closes |= has_option(value, b"close");
                     self.keeps_alive |= has_option(value, b"keep-alive");
                     true
                 }
-                Framing::Expect => {
+                Role::Expect => {
                     self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
                     true
                 }
-                Framing::Upgrade => {
+                Role::Upgrade => {
                     self.wants_upgrade = is_http_11;
                     true
                 }
-                Framing::Te => {
+                Role::Te => {
                     self.takes_trailers |= has_option(value, b"trailers");
                     true
                 }
-                Framing::None => true,
+                _ => true,
             };
             if is_kept {
                 let name = Span::in_text(head, line.name.as_bytes());
@@ -261,33 +261,6 @@ impl Asked {
             None => Decoder::NONE,
         };
         Ok(())
-    }
-}
-
-/// What a field of a request has to do with where the request ends, and its connection.
-enum Framing {
-    Length,
-    Coding,
-    Connection,
-    Expect,
-    Upgrade,
-    Te,
-    None,
-}
-
-impl Framing {
-    /// Most names end at their length.
-    fn of(name: &str) -> Self {
-        let is = |wanted: &str| is_name(name.as_bytes(), wanted.as_bytes());
-        match name.len() {
-            2 if is("te") => Self::Te,
-            6 if is("expect") => Self::Expect,
-            7 if is("upgrade") => Self::Upgrade,
-            10 if is("connection") => Self::Connection,
-            14 if is("content-length") => Self::Length,
-            17 if is("transfer-encoding") => Self::Coding,
-            _ => Self::None,
-        }
     }
 }
 
@@ -348,16 +321,16 @@ fn parsed_answer(text: &[u8]) -> Result<Answered, Malformed> {
     let (mut keeps_alive, mut closes) = (version == 1, false);
     let (mut said, mut says_length) = (0, None);
     for line in &*parsed.headers {
-        match Framing::of(line.name) {
-            Framing::Connection => {
+        match Role::of(line.name.as_bytes()) {
+            Role::Connection => {
                 closes |= has_option(line.value, b"close");
                 keeps_alive |= has_option(line.value, b"keep-alive");
             }
-            Framing::Length => {
+            Role::Length => {
                 said += 1;
                 says_length = length(line.value);
             }
-            Framing::Coding => said += 1,
+            Role::Coding => said += 1,
             _ => {}
         }
         if line.name.len() > LONGEST_NAME {

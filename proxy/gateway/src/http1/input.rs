@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::buffers;
+use super::buffers::{self, Room};
 
 /// Below this much room another buffer is begun.
 const LEAST: usize = 2 << 10;
@@ -19,6 +19,7 @@ pub(super) struct Input {
     pub(super) bytes: BytesMut,
     /// The stream has ended.
     pub(super) has_ended: bool,
+    room: Room,
     /// What the last read took, if it was all the room there was.
     filled: usize,
     /// The buffer is no longer one of the thread's.
@@ -26,6 +27,10 @@ pub(super) struct Input {
 }
 
 impl Input {
+    pub(super) fn with_room(room: Room) -> Self {
+        Self { room, ..Self::default() }
+    }
+
     /// Reads once; the number of bytes is 0 at the end of the stream. While it waits with nothing in hand it holds no
     /// memory.
     pub(super) fn poll_fill<S>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>>
@@ -54,7 +59,7 @@ impl Input {
             self.bytes.reserve((2 * self.filled).clamp(LEAST, MOST));
             self.is_own = true;
         } else if self.bytes.capacity() == 0 {
-            self.bytes = buffers::take();
+            self.bytes = buffers::take(self.room);
         } else if room < LEAST {
             self.bytes.reserve(self.bytes.len().clamp(8 << 10, MOST));
             self.is_own = true;
@@ -67,7 +72,7 @@ impl Input {
             self.filled = 0;
             let buffer = std::mem::take(&mut self.bytes);
             if !std::mem::take(&mut self.is_own) {
-                buffers::give(buffer);
+                buffers::give(buffer, self.room);
             }
         }
     }
@@ -87,9 +92,26 @@ impl Input {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use bytes::Buf as _;
+    use tokio::io::AsyncWriteExt as _;
+
     use super::{Input, MOST};
+
+    #[test]
+    fn who_waits_with_nothing_in_hand_holds_no_memory() {
+        let (mut stream, mut other) = tokio::io::duplex(64);
+        let (mut input, mut turn) = (Input::default(), Context::from_waker(Waker::noop()));
+        assert!(input.poll_begin(&mut stream, &mut turn).is_pending());
+        assert_eq!(input.bytes.capacity(), 0);
+        assert!(pin!(other.write_all(b"GET")).poll(&mut turn).is_ready());
+        assert!(matches!(input.poll_begin(&mut stream, &mut turn), Poll::Ready(Ok(3))));
+        input.bytes.advance(3);
+        assert!(input.poll_begin(&mut stream, &mut turn).is_pending());
+        assert_eq!(input.bytes.capacity(), 0, "though it held something before");
+    }
 
     /// A body whose pieces go elsewhere, capacity and all, was read 8 KiB at a time.
     #[test]

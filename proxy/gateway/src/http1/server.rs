@@ -329,7 +329,8 @@ impl Wire {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let is_watched = self.input.bytes.is_empty();
         let Some(stream) = self.stream.as_mut().filter(|_| is_watched) else { return Poll::Pending };
-        match ready!(self.input.poll_fill(&mut **stream, cx)) {
+        // Most clients send nothing now: it must not cost a buffer to see that.
+        match ready!(self.input.poll_begin(&mut **stream, cx)) {
             Ok(0) => Poll::Ready(Error::Cut),
             Ok(_) => {
                 if matches!(self.body, BodyState::Held) {

@@ -35,6 +35,8 @@ impl Switch {
 
 impl Switched {
     pub(super) fn new(stream: Box<dyn Duplex>, ahead: BytesMut) -> Self {
+        // One that is empty would keep its memory for as long as the stream lives.
+        let ahead = if ahead.is_empty() { BytesMut::new() } else { ahead };
         Self { stream, ahead }
     }
 }

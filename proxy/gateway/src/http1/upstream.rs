@@ -19,6 +19,7 @@ use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::buffers::Room;
 use super::chunks::Decoded;
 use super::framing::{self, Decoder, Encoder};
 use super::head::{self, Search};
@@ -27,7 +28,7 @@ use super::output::Output;
 use super::{Duplex, Error, Incoming, Switched};
 use crate::body::{BodyError, RequestBody};
 use crate::forwarding::Added;
-use crate::message::{AnswerHead, RequestHead};
+use crate::message::{AnswerHead, RequestHead, is_name};
 use crate::tls::SecureStream;
 use crate::upstream_io::UpstreamIo;
 
@@ -98,7 +99,7 @@ impl Connection {
         Self(Arc::new(Mutex::new(Wire {
             stream,
             state: State::Idle,
-            input: Input::default(),
+            input: Input::with_room(Room::Large),
             search: Search::default(),
             output: Output::default(),
             upload: None,
@@ -127,7 +128,7 @@ impl Connection {
         poll_fn(|cx| self.lock().poll_idle(cx)).await && self.is_ready()
     }
 
-    /// Sends a request on a connection that was ready just now, and waits for the head of its answer. The body of the answer goes on with both. An error says whether
+    /// Sends a request, and waits for the head of its answer. The body of the answer goes on with both. An error says whether
     /// the request is still there unsent; else its body has gone.
     pub(crate) async fn send(
         &self,
@@ -138,7 +139,7 @@ impl Connection {
     ) -> Result<(AnswerHead, Incoming), (Error, bool)> {
         {
             let mut wire = self.lock();
-            if wire.state != State::Idle {
+            if !wire.is_ready() {
                 return Err((Error::Cut, true));
             }
             wire.begin(head, std::mem::replace(body, RequestBody::Empty), added);
@@ -198,7 +199,7 @@ impl Wire {
         let has_coding = fields.contains(&TRANSFER_ENCODING);
         let is_chunked = !is_empty && has_coding;
         // What frames the message is what is sent.
-        let is_of_framing = |name: &[u8], framing: &HeaderName| name.eq_ignore_ascii_case(framing.as_ref());
+        let is_of_framing = |name: &[u8], framing: &HeaderName| is_name(name, framing.as_ref());
         fields.write(text, |name| {
             has_coding
                 && ((is_empty && is_of_framing(name, &TRANSFER_ENCODING))

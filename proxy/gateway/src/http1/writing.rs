@@ -7,10 +7,10 @@ use http::{Method, StatusCode, Version};
 use http_body::Body as _;
 use tokio::sync::oneshot;
 
-use super::framing::{self, Encoder, has_option};
+use super::framing::{self, Encoder, Role, has_option};
 use super::{Switched, date};
 use crate::body::ResponseBody;
-use crate::message::{AnswerHead, is_name, write_line};
+use crate::message::{AnswerHead, write_own_line};
 
 /// What is left of a request when its body has gone.
 pub(super) struct Exchange {
@@ -19,32 +19,6 @@ pub(super) struct Exchange {
     pub(super) keeps_alive: bool,
     pub(super) takes_trailers: bool,
     pub(super) switch: Option<oneshot::Sender<Switched>>,
-}
-
-/// What a field of an answer has to do with its end, and its connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    Coding,
-    Trailer,
-    Length,
-    Date,
-    Connection,
-    None,
-}
-
-impl Framing {
-    /// Most names end at their length.
-    fn of(name: &[u8]) -> Self {
-        let is = |wanted: &str| is_name(name, wanted.as_bytes());
-        match name.len() {
-            4 if is("date") => Self::Date,
-            7 if is("trailer") => Self::Trailer,
-            10 if is("connection") => Self::Connection,
-            14 if is("content-length") => Self::Length,
-            17 if is("transfer-encoding") => Self::Coding,
-            _ => Self::None,
-        }
-    }
 }
 
 /// What a head says of a length.
@@ -80,26 +54,26 @@ impl Exchange {
         let (encoder, length) = self.framing(head, body);
         let is_chunked = matches!(encoder, Encoder::Chunked(_));
         let (mut has_length, mut has_date, mut has_connection) = (false, false, false);
-        head.fields.write(out, |name| match Framing::of(name) {
-            Framing::Coding => true,
-            Framing::Trailer => !is_chunked,
+        head.fields.write(out, |name| match Role::of(name) {
+            Role::Coding => true,
+            Role::Trailer => !is_chunked,
             // Once, and where one is said.
-            Framing::Length => length == Length::None || std::mem::replace(&mut has_length, true),
-            Framing::Date => {
+            Role::Length => length == Length::None || std::mem::replace(&mut has_length, true),
+            Role::Date => {
                 has_date = true;
                 false
             }
-            Framing::Connection => {
+            Role::Connection => {
                 has_connection = true;
                 false
             }
-            Framing::None => false,
+            _ => false,
         });
         match length {
             Length::Is(length) if !has_length => {
                 write!(out, "{CONTENT_LENGTH}: {length}\r\n").expect("memory takes all that is written");
             }
-            _ if is_chunked => write_line(TRANSFER_ENCODING.as_ref(), b"chunked", out),
+            _ if is_chunked => write_own_line(&TRANSFER_ENCODING, b"chunked", out),
             _ => {}
         }
         let says = |option: &[u8]| {
@@ -109,11 +83,11 @@ impl Exchange {
         self.keeps_alive &= !says_close;
         // RFC 9112 9.6: the last answer says so.
         if !is_http_10 && !self.keeps_alive && !says_close && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            write_line(CONNECTION.as_ref(), b"close", out);
+            write_own_line(&CONNECTION, b"close", out);
         }
         let is_until_close = matches!(encoder, Encoder::UntilClose);
         if is_http_10 && self.keeps_alive && !is_until_close && !says(b"keep-alive") {
-            write_line(CONNECTION.as_ref(), b"keep-alive", out);
+            write_own_line(&CONNECTION, b"keep-alive", out);
         }
         if !has_date {
             out.extend_from_slice(DATE.as_ref());

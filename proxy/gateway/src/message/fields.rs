@@ -5,7 +5,7 @@
 //! as one piece. What is added stands behind the rest of the text. A head has few lines: they are looked through, not hashed.
 
 use banyan_routes::Fields as RoutedFields;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
 
 /// The fields of one head, in order.
 #[derive(Clone, Default)]
@@ -27,6 +27,9 @@ pub(crate) struct Span {
     begin: u32,
     length: u32,
 }
+
+/// Most fields that `http`'s map takes without growing beyond its bounds, at which it panics.
+const MOST: usize = 24 << 10;
 
 /// How a line ends on the wire.
 const LINE_END: &[u8] = b"\r\n";
@@ -91,22 +94,19 @@ impl Fields {
         };
         let value = self.add(value.as_bytes());
         self.lines[first].value = value;
-        for place in (first + 1..self.lines.len()).rev() {
-            if self.lines[place].is(&self.text, known) {
-                self.lines.remove(place);
-            }
-        }
+        let (text, mut place) = (&self.text, 0..);
+        self.lines.retain(|line| place.next() <= Some(first) || !line.is(text, known));
     }
 
     /// One line more.
     pub(crate) fn append(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.append_text(name.as_str().as_bytes(), value.as_bytes());
+        self.append_text(spelled(name), value.as_bytes());
     }
 
     /// The same with a value that stands in the text already.
     pub(crate) fn append_copy(&mut self, name: &HeaderName, value: Span) {
         let value = self.text(value).to_vec();
-        self.append_text(name.as_str().as_bytes(), &value);
+        self.append_text(spelled(name), &value);
     }
 
     fn append_text(&mut self, name: &[u8], value: &[u8]) {
@@ -127,12 +127,8 @@ impl Fields {
 
     /// Removes all lines of this name.
     pub(crate) fn remove(&mut self, name: &HeaderName) {
-        self.remove_named(name.as_str().as_bytes());
-    }
-
-    /// The same for a name in small letters.
-    pub(crate) fn remove_named(&mut self, name: &[u8]) {
         let Self { text, lines } = self;
+        let name = name.as_str().as_bytes();
         lines.retain(|line| !line.is(text, name));
     }
 
@@ -188,6 +184,22 @@ impl Fields {
     }
 }
 
+/// What ends at each hop is removed and said anew, for programs that know it by its usual spelling only.
+fn spelled(name: &HeaderName) -> &[u8] {
+    match *name {
+        CONNECTION => b"Connection",
+        TE => b"TE",
+        TRANSFER_ENCODING => b"Transfer-Encoding",
+        UPGRADE => b"Upgrade",
+        _ => name.as_ref(),
+    }
+}
+
+/// A line that stands among no fields.
+pub(crate) fn write_own_line(name: &HeaderName, value: &[u8], out: &mut Vec<u8>) {
+    write_line(spelled(name), value, out);
+}
+
 impl Line {
     fn is(&self, text: &[u8], name: &[u8]) -> bool {
         is_name(self.name.of(text), name)
@@ -195,7 +207,7 @@ impl Line {
 }
 
 /// `Name: value`.
-pub(crate) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -282,12 +294,12 @@ impl From<&HeaderMap> for Fields {
     }
 }
 
-/// What was read as fields are fields: nothing is lost.
+/// What was read as fields are fields: nothing is lost, but what is above all that the map takes.
 impl From<&Fields> for HeaderMap {
     fn from(fields: &Fields) -> Self {
         let text = bytes::Bytes::copy_from_slice(&fields.text);
-        let mut headers = Self::with_capacity(fields.lines.len());
-        for line in &fields.lines {
+        let mut headers = Self::with_capacity(fields.lines.len().min(MOST));
+        for line in fields.lines.iter().take(MOST) {
             let value = HeaderValue::from_maybe_shared(text.slice(line.value.range()));
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(line.name.of(&text)), value) {
                 headers.append(name, value);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use banyan_routes::{Arm, Decision, Destination, FallbackCause, RewriteHost};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{StatusCode, Uri, Version};
+use http::{StatusCode, Uri};
 
 use super::own;
 use crate::answer::{BANYAN_REASON, FELL_BACK, Own};
@@ -170,10 +170,7 @@ fn measure(
 }
 
 fn clean(head: &mut AnswerHead, exchange: &Exchange) -> Seen {
-    let seen = forwarding::prepare_answer(head.status, head.version, &mut head.fields, exchange.identity());
-    // Ours, whatever the upstream speaks: an HTTP/1.0 server must not cost the client its connection.
-    head.version = Version::HTTP_11;
-    seen
+    forwarding::prepare_answer(head.status, head.version, &mut head.fields, exchange.identity())
 }
 
 /// An ordinary answer: its body streams through.

@@ -9,7 +9,7 @@ use super::{LiveShadow, METHOD_OVERRIDES};
 use crate::body::RequestBody;
 use crate::forward::{frame, set_host};
 use crate::forwarding::child_span;
-use crate::message::{Fields, RequestHead};
+use crate::message::{Fields, RequestHead, is_name};
 use crate::outside::rewritten;
 use crate::targets::Server;
 
@@ -69,7 +69,7 @@ fn to_handshake(fields: &mut Fields) -> Method {
     let begins = |name: &[u8], start: &[u8]| {
         name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
     };
-    let is_of_body = |name: &[u8]| begins(name, b"content-") || name.eq_ignore_ascii_case(TRAILER.as_ref());
+    let is_of_body = |name: &[u8]| begins(name, b"content-") || is_name(name, TRAILER.as_ref());
     fields.retain(|name| !is_of_body(name));
     for name in &METHOD_OVERRIDES {
         fields.remove(name);

@@ -20,10 +20,8 @@ use crate::metrics::ShadowResult;
 use crate::state::State;
 use crate::worker::InForce;
 
-/// What a head may hold on to beside its own bytes: the buffer it was read into.
-const HEAD: u64 = 8 << 10;
-/// What one field takes beside its text.
-const FIELD: u64 = 64;
+/// What one field takes where it is compared, beside its text.
+const FIELD: u64 = 128;
 
 /// A request that is going to be copied.
 pub(crate) struct Witness {
@@ -253,7 +251,7 @@ impl Shadowed {
     /// the thread that kept them.
     pub(super) fn join(&mut self) {
         self.headers = HeaderMap::from(&self.head.fields);
-        self.answer.headers = HeaderMap::from(&self.answer_fields);
+        self.answer.headers = HeaderMap::from(&std::mem::take(&mut self.answer_fields));
         if let Some(pieces) = self.body_pieces.take() {
             self.body = Some(pieces.join());
         }
@@ -274,7 +272,7 @@ impl Shadowed {
 
 /// The memory of a head, as it passed and as it is compared.
 pub(super) fn head_size(fields: &Fields) -> u64 {
-    HEAD + fields.memory() + fields.len() as u64 * FIELD
+    2 * fields.memory() + fields.len() as u64 * FIELD
 }
 
 /// Messages of either side go on for as long as the call does.

@@ -112,6 +112,35 @@ async fn header_case_is_kept_both_ways() {
     assert!(head.contains("X-ReQuest-Case: yes"), "{head}");
 }
 
+/// These fields end here and are said anew: old programs know them by this spelling only.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_anew_is_spelled_as_usual() {
+    let (sender, mut heads) = tokio::sync::mpsc::channel(16);
+    let upstream = Upstream::raw(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            sender.send(read_head(&mut stream).await).await.unwrap();
+            let answer =
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&upstream);
+    let mut client = Client::connect(proxy.address).await;
+    let asked =
+        "Transfer-Encoding: chunked\r\nConnection: TE, Upgrade, close\r\nTE: trailers\r\nUpgrade: x\r\n";
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{asked}\r\n0\r\n\r\n")).await;
+    let answer = client.head().await;
+    for line in ["Transfer-Encoding: chunked\r\n", "Connection: close\r\n"] {
+        assert!(answer.head.contains(line), "{}", answer.head);
+    }
+    let head = heads.recv().await.unwrap();
+    for line in ["Transfer-Encoding: chunked", "Connection: upgrade, te", "TE: trailers", "Upgrade: x"] {
+        assert!(head.contains(&format!("{line}\r\n")), "{head}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn events_arrive_one_by_one() {
     let (release, released) = tokio::sync::watch::channel(0_u32);

@@ -87,7 +87,7 @@ async fn every_verdict_is_counted_and_told() {
     );
     assert_eq!(differs.request.headers["host"], "shop.test");
     assert!(
-        proxy.count("banyan_shadow_queue_bytes") >= 3 * 6 * 8_000,
+        proxy.count("banyan_shadow_queue_bytes") >= 3 * 6 * 500,
         "what waits for the follower is counted"
     );
     drop(told);
