@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::application::Application;
@@ -162,4 +164,30 @@ async fn descriptors_are_waited_for_and_not_spun_on() {
             .is_ok_and(|answer| answer.is_ok_and(|answer| answer.status == 200))
     })
     .await;
+}
+
+/// Every file that somebody opens in the folder of routes.toml makes an event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_folder_costs_little_and_hides_no_change() {
+    let (legacy, candidate) = (Application::start("legacy").await, Application::start("candidate").await);
+    let banyan = Banyan::start(&moving(&legacy, &candidate, "10")).await;
+    let (page, stop) = (banyan.folder().join("page.html"), Arc::new(AtomicBool::new(false)));
+    fs::write(&page, "of the application").unwrap();
+    let (stopped, busy) = (Arc::clone(&stop), page.clone());
+    let others = std::thread::spawn(move || {
+        let mut opened = 0_u64;
+        while !stopped.load(Ordering::Relaxed) {
+            drop(fs::File::open(&busy).unwrap());
+            opened += 1;
+        }
+        opened
+    });
+    let before = ticks(banyan.id());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let spent = ticks(banyan.id()) - before;
+    banyan.save(&moving(&legacy, &candidate, "20"));
+    until("in force all the same", async || banyan.config().await["generation"] == 2).await;
+    stop.store(true, Ordering::Relaxed);
+    let opened = others.join().unwrap();
+    assert!(spent < 50, "{spent} of 200 hundredths of a second, while others opened {opened} files");
 }

@@ -18,6 +18,12 @@ const QUIET: Duration = Duration::from_millis(20);
 /// Longest wait for quiet: a log file in the same folder may never give any.
 const QUIET_WAIT_MAX: Duration = Duration::from_millis(200);
 
+/// Events between two looks at the clock, and the least time that they may take. Every file that is opened in the folder makes
+/// one, and `notify` cannot be told to leave those out: an application whose files lie there would keep a thread busy. What
+/// is not fetched in time is lost, and that is told as an event of its own, which is a reason to look.
+const BURST: u32 = 64;
+const BURST_TIME: Duration = Duration::from_millis(10);
+
 /// Longest wait for a writer to close one of the files.
 const WRITER_WAIT_MAX: Duration = Duration::from_millis(500);
 
@@ -112,6 +118,28 @@ impl Noticed {
     }
 }
 
+/// How fast events are fetched.
+#[derive(Default)]
+struct Pace {
+    events: u32,
+    since: Option<Instant>,
+}
+
+impl Pace {
+    /// Called after each event: waits when there are too many of them.
+    fn keep(&mut self) {
+        self.events += 1;
+        if self.events < BURST {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(early) = self.since.and_then(|since| BURST_TIME.checked_sub(now - since)) {
+            thread::sleep(early);
+        }
+        *self = Self { events: 0, since: Some(now) };
+    }
+}
+
 /// The folders watched now.
 pub(super) struct Watch {
     watcher: RecommendedWatcher,
@@ -122,10 +150,14 @@ pub(super) struct Watch {
 impl Watch {
     /// `None`, with a warning, when the system gives no watcher: the poll remains.
     pub(super) fn new(noticed: Arc<Noticed>) -> Option<Self> {
-        let handler = move |event: notify::Result<Event>| match event {
-            Ok(event) => noticed.take_in(&event),
-            // Events were lost: look.
-            Err(_) => noticed.tell(noticed.state()),
+        let mut pace = Pace::default();
+        let handler = move |event: notify::Result<Event>| {
+            match event {
+                Ok(event) => noticed.take_in(&event),
+                // Events were lost: look.
+                Err(_) => noticed.tell(noticed.state()),
+            }
+            pace.keep();
         };
         match notify::recommended_watcher(handler) {
             Ok(watcher) => Some(Self { watcher, folders: BTreeSet::new(), refused: HashSet::new() }),
