@@ -74,7 +74,8 @@ impl Servers {
     }
 
     /// The less busy of two usable servers chosen at random; `avoid` only when there is no other. One that came back a
-    /// moment ago is passed over more often than not. When all healthy ones are taken out, they are asked all the same.
+    /// moment ago is passed over more often than not. One that is taken out is asked all the same where no other is left: it may
+    /// be well again, and `avoid` has just failed.
     ///
     /// (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 1996.)
     pub(crate) fn choose(&self, avoid: Option<usize>, now: Instant) -> Option<usize> {
@@ -84,7 +85,10 @@ impl Servers {
         let now_ms = self.ms(now);
         let is_usable = |server: &Server| server.is_healthy() && !server.record.is_out(now_ms);
         let chosen = self.choose_among(avoid, now_ms, is_usable);
-        chosen.or_else(|| self.choose_among(avoid, now_ms, Server::is_healthy))
+        if chosen.is_some() && chosen != avoid {
+            return chosen;
+        }
+        self.choose_among(avoid, now_ms, Server::is_healthy)
     }
 
     fn choose_among(
@@ -210,5 +214,38 @@ impl Server {
     /// One request less, on the worker that counted it in.
     pub(crate) fn leave(&self, worker: usize) {
         self.inflight.add(worker, -1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use banyan_routes::{FileSet, RouteTable, SourceFile, Variables};
+
+    use super::Servers;
+
+    /// Two of one upstream.
+    fn servers() -> Servers {
+        let text = "version = 1\n[defaults]\nlegacy = \"l\"\n[upstreams.l]\ntargets = [\"http://a\", \"http://b\"]\n";
+        let main = SourceFile { name: "routes.toml".into(), text: text.into() };
+        let (table, report) = RouteTable::parse(&FileSet { main, included: Vec::new() }, &Variables::new());
+        let table = table.unwrap_or_else(|| panic!("{report}"));
+        Servers::new(&table.upstreams()[0], 1)
+    }
+
+    /// It was taken out while it was restarted, and for longer each time; now the other is restarted.
+    #[tokio::test]
+    async fn one_that_is_taken_out_is_asked_when_the_other_fails() {
+        let (servers, now) = (servers(), Instant::now());
+        for _ in 0..5 {
+            servers.failed(0, now);
+        }
+        assert!(servers.is_ejected(0, now));
+        assert_eq!(servers.choose(None, now), Some(1));
+        assert_eq!(servers.choose(Some(1), now), Some(0), "not the one that has just failed");
+        let later = now + Duration::from_secs(20);
+        assert_eq!(servers.choose(Some(1), later), Some(0));
+        assert_eq!(servers.choose(Some(0), later), Some(1));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderMap, HeaderValue};
 
 use super::trace::{TRACEPARENT, Traceparent};
 use super::{BANYAN_HOP, Peer, Scheme, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, chain};
@@ -46,24 +46,19 @@ impl Added {
         }
     }
 
-    /// Among the fields of a copy with HTTP/2.
+    /// Among the fields of a copy with HTTP/2, which has none of these yet.
     pub(crate) fn put_into_map(&self, headers: &mut HeaderMap) {
-        self.each(|name, value| {
-            headers.insert(name, value);
-        });
-    }
-
-    /// Among the fields of the request itself.
-    pub(crate) fn put_into(&self, fields: &mut Fields) {
-        self.each(|name, value| fields.insert(&name, &value));
-    }
-
-    fn each(&self, mut line: impl FnMut(HeaderName, HeaderValue)) {
-        for (name, value) in HeaderMap::from(&*self.lines) {
-            line(name.expect("each name stands once"), value);
-        }
+        headers.extend(HeaderMap::from(&*self.lines));
         if let Some(value) = &self.traceparent {
-            line(TRACEPARENT.clone(), valid(value));
+            headers.insert(&TRACEPARENT, valid(value));
+        }
+    }
+
+    /// Among the fields of the request itself, which has none of these yet.
+    pub(crate) fn put_into(&self, fields: &mut Fields) {
+        fields.extend(&self.lines);
+        if let Some(value) = &self.traceparent {
+            fields.append(&TRACEPARENT, &valid(value));
         }
     }
 }

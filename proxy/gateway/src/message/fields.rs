@@ -109,6 +109,13 @@ impl Fields {
         self.append_text(spelled(name), &value);
     }
 
+    /// The lines of others behind these.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        let begin = self.text.len();
+        self.text.extend_from_slice(&others.text);
+        self.lines.extend(others.lines.iter().map(|line| line.moved(begin)));
+    }
+
     fn append_text(&mut self, name: &[u8], value: &[u8]) {
         // As on the wire, so that it is written as it stands.
         self.text.reserve(name.len() + value.len() + 4);
@@ -201,6 +208,11 @@ pub(crate) fn write_own_line(name: &HeaderName, value: &[u8], out: &mut Vec<u8>)
 }
 
 impl Line {
+    fn moved(self, by: usize) -> Self {
+        let moved = |span: Span| Span::new(span.begin as usize + by, span.length as usize);
+        Self { name: moved(self.name), value: moved(self.value) }
+    }
+
     fn is(&self, text: &[u8], name: &[u8]) -> bool {
         is_name(self.name.of(text), name)
     }

@@ -56,6 +56,14 @@ fn what_is_left_out_or_removed_leaves_no_trace() {
 }
 
 #[test]
+fn lines_of_others_come_behind() {
+    let mut fields = read("a: 1\r\n");
+    fields.extend(&read(HEAD));
+    fields.remove(&HOST);
+    assert_eq!(written(&fields), "a: 1\r\nx-two: 1\r\nX-Two: 2\r\nAccept: */*\r\nempty: \r\n");
+}
+
+#[test]
 fn a_place_in_the_text_outlives_changes() {
     let mut fields = read(HEAD);
     let host = fields.span(&HOST).expect("a host");
