@@ -73,7 +73,7 @@ def threads(report):
         (right, "cpu_us_at_8000_per_second", "CPU per request, µs, at 8 000/s"),
     ):
         bars = axes.bar(names, [row[key] for row in rows], 0.5, color=COLOURS["banyan"])
-        axes.bar_label(bars, fmt="{:,.4g}")
+        axes.bar_label(bars, fmt="{:,.0f}" if max(bar.get_height() for bar in bars) >= 100 else "{:,.4g}")
         axes.set(xlabel="worker threads", ylabel=label, ylim=(0, max(row[key] for row in rows) * 1.15))
         axes.grid(axis="x", visible=False)
     return figure
