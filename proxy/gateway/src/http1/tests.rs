@@ -232,3 +232,24 @@ fn bodies_of_answers_are_as_long_as_the_rfc_says() {
     assert!(of(Method::GET, 200, new, &[("transfer-encoding", "gzip, chunked")]).is_err());
     assert!(of(Method::GET, 200, old, &[chunks]).is_err());
 }
+
+#[test]
+fn a_length_is_known_from_the_head_where_it_is_all_that_is_said() {
+    let length = |fields: &str| {
+        let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+        let answered = head::answer(&mut BytesMut::from(text.as_bytes()), &mut Search::default());
+        answered.expect("well-formed").expect("whole").length
+    };
+    assert_eq!(length("content-LENGTH: 5\r\n"), Some(5));
+    for fields in [
+        "",
+        "Content-Length: 5\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 5\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    ] {
+        assert_eq!(length(fields), None, "{fields}");
+    }
+}
